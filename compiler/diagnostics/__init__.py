@@ -1,0 +1,23 @@
+"""What the compiler has to say to the person: data here, text only when it is shown."""
+
+from pnyx.compiler.diagnostics.codes import CODES, Code
+from pnyx.compiler.diagnostics.diagnostic import (
+    CompileError,
+    Diagnostic,
+    Diagnostics,
+    Label,
+    nearest,
+)
+from pnyx.compiler.diagnostics.render import render, render_all
+
+__all__ = [
+    "CODES",
+    "Code",
+    "CompileError",
+    "Diagnostic",
+    "Diagnostics",
+    "Label",
+    "nearest",
+    "render",
+    "render_all",
+]

@@ -1,0 +1,120 @@
+"""The graph: what a program means, as immutable nodes.
+
+Invariants
+- A node is built only by `node()`, which computes its two digests.
+- `digest` is structural: equal digest, equal subgraph (spans and labels apart). Nodes are equal when it is.
+- `stream` names the meaning: operator, attributes but not how many samples, logical model, prompt text, and the streams
+  of the inputs. Seeds come from it. It is fixed when the program is lowered; a pass that replaces a node by an equal
+  one hands its stream on, so optimising never changes a sample.
+- A graph is acyclic by construction (inputs exist before the node).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+from pnyx.compiler.operators import Ask, Operator, Sample
+from pnyx.compiler.source import Span
+from pnyx.compiler.types import Type
+
+__all__ = ["Graph", "Node", "node", "with_inputs"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operator applied to inputs. `label` is the name a person knows it by (`critique`), `span` where it is written."""
+
+    operator: Operator
+    inputs: tuple[Node, ...]
+    type: Type
+    stream: str
+    label: str
+    span: Span | None = field(repr=False)
+    digest: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def node(
+    operator: Operator,
+    inputs: Sequence[Node],
+    type: Type,
+    *,
+    label: str,
+    span: Span | None = None,
+    stream: str | None = None,
+) -> Node:
+    """A node with its digests. Without `stream` the node's own meaning names it."""
+    inputs = tuple(inputs)
+    attributes = asdict(operator)
+    attributes.pop("joined", None)
+    if stream is None:
+        meaning = dict(attributes)
+        if isinstance(operator, Sample | Ask):
+            meaning.pop("n")
+        stream = _hash("stream", meaning, [i.stream for i in inputs])
+    digest = _hash(
+        stream, attributes | {"joined": getattr(operator, "joined", False)}, [i.digest for i in inputs]
+    )
+    return Node(operator, inputs, type, stream, label, span, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Everything that `output` needs. `query` is the one `Input` node; it exists even where nothing reads it."""
+
+    query: Node
+    output: Node
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node once, inputs before their users, in a fixed order."""
+        order: dict[str, Node] = {self.query.digest: self.query}
+        stack: list[tuple[Node, bool]] = [(self.output, False)]
+        while stack:
+            current, ready = stack.pop()
+            if current.digest in order:
+                continue
+            if ready:
+                order[current.digest] = current
+            else:
+                stack.append((current, True))
+                stack.extend((i, False) for i in reversed(current.inputs))
+        return tuple(order.values())
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes())
+
+    def rewrite(self, change: Callable[[Node], Node]) -> Graph:
+        """Replaces nodes, inputs first.
+
+        `change` gets each node with its inputs already replaced and returns it, or another in its place. The same graph
+        object comes back when nothing changed.
+        """
+        done: dict[str, Node] = {}
+        for old in self.nodes():
+            inputs = tuple(done[i.digest] for i in old.inputs)
+            same = all(a is b for a, b in zip(inputs, old.inputs, strict=True))
+            done[old.digest] = change(old if same else with_inputs(old, inputs))
+        query, output = done[self.query.digest], done[self.output.digest]
+        if query is self.query and output is self.output:
+            return self
+        return Graph(query, output)
+
+
+def with_inputs(old: Node, inputs: Sequence[Node]) -> Node:
+    """The node over other inputs, its meaning (stream) kept."""
+    return node(old.operator, inputs, old.type, label=old.label, span=old.span, stream=old.stream)
+
+
+def _hash(*parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+

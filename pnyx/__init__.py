@@ -1,0 +1,1 @@
+"""Pnyx: a declarative language and compiler for LLM inference-time architectures."""

@@ -1,0 +1,4 @@
+"""Runs frozen plans on language models."""
+
+if __name__ == "runtime":
+    raise ImportError("import `pnyx.runtime`, not `runtime`")

@@ -1,0 +1,48 @@
+"""What every engine is: it answers requests for one model. `pnyx.runtime.engines.conformance` is the suite it must pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from pnyx.runtime.request import Request, Response
+
+__all__ = ["Capability", "Engine", "EngineInfo"]
+
+
+class Capability(StrEnum):
+    CHOICES = "choices"
+    """next-token probabilities"""
+    LOGPROBS = "logprobs"
+    """log-probabilities of the generated tokens"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """`model` identifies the weights; `context` in tokens, prompt and reply together; `parameters` in weights;
+    `window`: how many samples at once keep the engine busy; more only wait inside it."""
+
+    engine: str
+    model: str
+    context: int
+    parameters: float | None = None
+    window: int = 64
+    capabilities: frozenset[Capability] = frozenset()
+    simulated: bool = False
+
+
+class Engine(Protocol):
+    """Many `complete` calls run at once; the engine batches them. Cancelling the awaiting task frees its slots.
+
+    `complete` raises PromptTooLong where prompt and max_tokens do not fit (the prompt alone fills the context; otherwise
+    max_tokens is cut to what is left), EngineFailure for everything else that goes wrong. One failing request never harms
+    another.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    async def complete(self, request: Request) -> Response: ...
+
+    async def close(self) -> None: ...

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from pnyx.compiler.operators import Ask, Operator, Sample
 from pnyx.compiler.source import Span
@@ -25,7 +26,7 @@ __all__ = ["Graph", "Node", "node", "with_inputs"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operator applied to inputs. `label` is the name a person knows it by (`critique`), `span` where it is written."""
+    """One operator applied to inputs. A person knows it by `label` (`critique`); `span` is where it is written."""
 
     operator: Operator
     inputs: tuple[Node, ...]
@@ -53,17 +54,31 @@ def node(
 ) -> Node:
     """A node with its digests. Without `stream` the node's own meaning names it."""
     inputs = tuple(inputs)
-    attributes = asdict(operator)
-    attributes.pop("joined", None)
+    meaning, everything = _texts(operator)
     if stream is None:
-        meaning = dict(attributes)
-        if isinstance(operator, Sample | Ask):
-            meaning.pop("n")
-        stream = _hash("stream", meaning, [i.stream for i in inputs])
-    digest = _hash(
-        stream, attributes | {"joined": getattr(operator, "joined", False)}, [i.digest for i in inputs]
-    )
+        stream = _hash(meaning, *(i.stream for i in inputs))
+    digest = _hash(stream, everything, *(i.digest for i in inputs))
     return Node(operator, inputs, type, stream, label, span, digest)
+
+
+@lru_cache(maxsize=4096)
+def _texts(operator: Operator) -> tuple[str, str]:
+    """The attributes as canonical text: those that make the meaning, and all of them."""
+    attributes = asdict(operator)
+    everything = _canonical(attributes)
+    attributes.pop("joined", None)
+    if isinstance(operator, Sample | Ask):
+        del attributes["n"]
+    return _canonical(attributes), everything
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(*parts: str) -> str:
+    text = "\n".join(parts)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +126,3 @@ class Graph:
 def with_inputs(old: Node, inputs: Sequence[Node]) -> Node:
     """The node over other inputs, its meaning (stream) kept."""
     return node(old.operator, inputs, old.type, label=old.label, span=old.span, stream=old.stream)
-
-
-def _hash(*parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-

@@ -49,7 +49,7 @@ READS_FIELD = frozenset({Reads.TEXT, Reads.VERDICT, Reads.GRADE, Reads.NUMBER, R
 
 
 class Action(StrEnum):
-    """What happens to a candidate whose reply cannot be read: it stays without the field, goes, or the example fails."""
+    """What happens to a candidate whose reply cannot be read: it stays unannotated, goes, or the example fails."""
 
     KEEP = "keep"
     DROP = "drop"
@@ -169,7 +169,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extract:
-    """`(Pool{text}) -> Pool{answer}`: reads the final answer from the text, as canonical text; absent where there is none.
+    """`(Pool{text}) -> Pool{answer}`: reads the final answer as canonical text; absent where there is none.
 
     Two answers of one kind are equal exactly when their canonical texts are. `pattern` belongs to REGEX (its first
     group, or the whole match), `after` starts the reading behind the last occurrence of a marker.

@@ -77,7 +77,7 @@ class PlanNode(_Frozen):
 class Plan(_Frozen):
     """`nodes` in an order in which inputs come first; node 0 is the question; `output` is the index of the result."""
 
-    version: Literal[1] = PLAN_VERSION
+    version: Literal[1] = 1
     pipeline: str
     source: str
     choices: dict[str, Any] = Field(default_factory=dict)
@@ -131,5 +131,3 @@ class Plan(_Frozen):
                 raise PlanError(f"node {index} reads a node that does not come before it")
             if isinstance(entry.operator, Sample | Ask) and entry.operator.model not in models:
                 raise PlanError(f"node {index} uses the undeclared model {entry.operator.model!r}")
-
-

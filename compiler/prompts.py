@@ -60,7 +60,7 @@ class Rendered:
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
-    def call_binop(self, context: object, operator: str, left: object, right: object) -> object:
+    def call_binop(self, _context: object, operator: str, left: object, right: object) -> object:
         if isinstance(left, int | float) and isinstance(right, int | float) and operator != "**":
             return left * right if operator == "*" else left % right
         raise jinja2.exceptions.SecurityError(f"`{operator}` on texts is not available in a prompt")
@@ -95,7 +95,9 @@ def check_template(text: str) -> TemplateUse | TemplateFault:
         return TemplateFault(error.message or "cannot be parsed", error.lineno)
     except RecursionError:
         return TemplateFault("nested too deeply", 1)
-    for banned in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock)):
+    for banned in tree.find_all(
+        (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock)
+    ):
         return TemplateFault("`include`, `import`, `extends` and `macro` are not available in a prompt", banned.lineno)
     return TemplateUse(_free_variables(tree), _field_uses(tree))
 
@@ -118,7 +120,8 @@ def _field_uses(tree: nodes.Template) -> tuple[FieldUse, ...]:
         if isinstance(loop.target, nodes.Name) and isinstance(loop.iter, nodes.Name)
     }
     tested: set[tuple[str, str]] = set()
-    tests = [test.test for test in tree.find_all((nodes.If, nodes.CondExpr))]
+    tests: list[nodes.Node] = [test.test for test in tree.find_all(nodes.If)]
+    tests += [test.test for test in tree.find_all(nodes.CondExpr)]
     tests += [f.node for f in tree.find_all(nodes.Filter) if f.name in ("default", "d") and f.node is not None]
     for test in tests:
         tested.update(_fields_in(test))

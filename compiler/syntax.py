@@ -18,9 +18,7 @@ __all__ = [
     "PromptDecl", "Range", "Repeat", "SettingsDecl", "Statement", "Text", "Tune", "TypeExpr", "Unary", "UnaryOperator",
 ]  # fmt: skip
 
-BinaryOperator: TypeAlias = Literal[
-    "+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or"
-]
+BinaryOperator: TypeAlias = Literal["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
 UnaryOperator: TypeAlias = Literal["-", "not"]
 
 
@@ -301,7 +299,7 @@ class ExternDecl(_Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsDecl(_Node):
-    """`benchmark NAME { key = value … }` and `search NAME { … }`. A key of two words (`per query`) is kept as written."""
+    """`benchmark NAME { key = value … }`, `search NAME { … }`. A key of two words (`per query`) is kept as written."""
 
     kind: Literal["benchmark", "search"]
     name: str
@@ -314,9 +312,7 @@ Expr: TypeAlias = (
     | Unary | Field | If | Match | Each
 )  # fmt: skip
 Statement: TypeAlias = Assign | Discard | Repeat | For | Loop
-Declaration: TypeAlias = (
-    ModelDecl | PromptDecl | OpDecl | PipelineDecl | LetDecl | Import | ExternDecl | SettingsDecl
-)
+Declaration: TypeAlias = ModelDecl | PromptDecl | OpDecl | PipelineDecl | LetDecl | Import | ExternDecl | SettingsDecl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

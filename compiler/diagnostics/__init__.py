@@ -6,6 +6,7 @@ from pnyx.compiler.diagnostics.diagnostic import (
     Diagnostic,
     Diagnostics,
     Label,
+    Reporter,
     nearest,
 )
 from pnyx.compiler.diagnostics.render import render, render_all
@@ -17,6 +18,7 @@ __all__ = [
     "Diagnostic",
     "Diagnostics",
     "Label",
+    "Reporter",
     "nearest",
     "render",
     "render_all",

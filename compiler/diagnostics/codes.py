@@ -20,6 +20,15 @@ class Code:
 _TITLES: dict[str, str] = {
     # E1: syntax
     "E101": "unexpected text",
+    "E102": "unclosed bracket",
+    "E103": "unclosed string",
+    "E104": "unknown character",
+    "E105": "nested too deeply",
+    "E106": "number that cannot be read",
+    "E107": "reserved word as a name",
+    "E108": "unknown escape",
+    "E109": "closing bracket too many",
+    "E110": "file too large",
     # E2: names
     "E201": "unknown name",
     "E202": "name declared twice",
@@ -38,6 +47,7 @@ _TITLES: dict[str, str] = {
     "E304": "run-time value where a compile-time value is needed",
     "E305": "result does not match its declared type",
     "E306": "block without a value",
+    "E307": "arguments that do not go together",
     # E4: compile-time values
     "E401": "value out of range",
     "E402": "arithmetic that cannot be done",

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Protocol
 
 from pnyx.compiler.diagnostics.codes import CODES
 from pnyx.compiler.source import Span
 
-__all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "nearest"]
+__all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "Reporter", "nearest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,21 @@ class Diagnostic:
     @property
     def span(self) -> Span | None:
         return self.primary.span if self.primary else None
+
+
+class Reporter(Protocol):
+    """Whoever takes reports: a bag, or somebody who first puts them in context."""
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        label: str = "",
+        *,
+        secondary: Iterable[Label] = (),
+        help: str | None = None,
+    ) -> None: ...
 
 
 class Diagnostics:

@@ -1,0 +1,1 @@
+"""From the syntax tree to the graph: names, types, compile-time values, choices."""

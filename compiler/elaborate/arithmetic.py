@@ -1,0 +1,139 @@
+"""Arithmetic, comparison and logic on compile-time values; `+` also joins pools, lists and texts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pnyx.compiler import syntax
+from pnyx.compiler.diagnostics import Label
+from pnyx.compiler.elaborate.values import ERROR, GraphValue, ModelValue, Symbol, Value, describe
+from pnyx.compiler.operators import Concat
+from pnyx.compiler.types import Pool
+
+if TYPE_CHECKING:
+    from pnyx.compiler.elaborate.evaluate import Elaborator
+
+__all__ = ["compute"]
+
+_NUMERIC: dict[str, Callable[..., int | float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+_ORDER: dict[str, Callable[..., bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+# Beyond this, numbers serve no pipeline; the limit keeps arithmetic quick.
+_GREATEST = 10**18
+
+
+def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...], elaborator: Elaborator) -> Value:
+    """The value, or ERROR once the problem is reported."""
+    if ERROR in operands:
+        return ERROR
+    if isinstance(expression, syntax.Unary):
+        return _unary(expression, operands[0], elaborator)
+    left, right = operands
+    if isinstance(left, GraphValue) or isinstance(right, GraphValue):
+        return _join(expression, left, right, elaborator)
+    symbol = expression.operator
+    if symbol in ("==", "!="):
+        return _equal(left, right) == (symbol == "==")
+    if symbol in ("and", "or"):
+        if isinstance(left, bool) and isinstance(right, bool):
+            return left and right if symbol == "and" else left or right
+    elif _is_number(left) and _is_number(right):
+        return _numeric(expression, left, right, elaborator)
+    elif isinstance(left, str) and isinstance(right, str) and (symbol == "+" or symbol in _ORDER):
+        return left + right if symbol == "+" else _ORDER[symbol](left, right)
+    elif isinstance(left, tuple) and isinstance(right, tuple) and symbol == "+":
+        return left + right
+    elaborator.report(
+        "E301",
+        f"`{symbol}` does not work on {describe(left)} and {describe(right)}",
+        expression.span,
+        secondary=[
+            Label(expression.left.span, describe(left)),
+            Label(expression.right.span, describe(right)),
+        ],
+    )
+    return ERROR
+
+
+def _equal(left: Value, right: Value) -> bool:
+    kinds = (str, Symbol, ModelValue, tuple, bool)
+    if any(isinstance(left, k) != isinstance(right, k) for k in kinds):
+        return False
+    return left == right
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _unary(expression: syntax.Unary, operand: Value, elaborator: Elaborator) -> Value:
+    if expression.operator == "not" and isinstance(operand, bool):
+        return not operand
+    if expression.operator == "-" and isinstance(operand, int | float) and not isinstance(operand, bool):
+        return -operand
+    elaborator.report(
+        "E304" if isinstance(operand, GraphValue) else "E301",
+        f"`{expression.operator}` does not work on {describe(operand)}",
+        expression.operand.span,
+    )
+    return ERROR
+
+
+def _numeric(expression: syntax.Binary, left: Value, right: Value, elaborator: Elaborator) -> Value:
+    symbol = expression.operator
+    if symbol in _ORDER:
+        return _ORDER[symbol](left, right)
+    if symbol in ("/", "//", "%") and right == 0:
+        elaborator.report("E402", "division by zero", expression.span, help="give it another divisor")
+        return ERROR
+    try:
+        result = _NUMERIC[symbol](left, right)
+    except OverflowError:
+        result = float("inf")
+    if not abs(result) <= _GREATEST:
+        elaborator.report(
+            "E402", "the result is too large", expression.span, help="numbers go up to a billion billions"
+        )
+        return ERROR
+    return result
+
+
+def _join(expression: syntax.Binary, left: Value, right: Value, elaborator: Elaborator) -> Value:
+    sides = [value for value in (left, right) if isinstance(value, GraphValue) and isinstance(value.node.type, Pool)]
+    if expression.operator == "+" and len(sides) == 2:
+        first, second = sides
+        inputs = [first.node, second.node]
+        return elaborator.make(Concat(), inputs, first.query, expression.span, "+")
+    if expression.operator == "+":
+        elaborator.report(
+            "E301",
+            f"`+` joins two pools, and these are {describe(left)} and {describe(right)}",
+            expression.span,
+            help="give both sides candidates, for example `|> generate(model)`",
+        )
+    else:
+        elaborator.report(
+            "E304",
+            f"`{expression.operator}` needs values known when compiling",
+            expression.span,
+            secondary=[
+                Label(side.span, describe(value))
+                for side, value in ((expression.left, left), (expression.right, right))
+                if isinstance(value, GraphValue)
+            ],
+            help="`size(pool)` is known when compiling where the size is exact",
+        )
+    return ERROR

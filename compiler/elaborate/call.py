@@ -1,0 +1,238 @@
+"""Calls: arguments evaluated and bound, operators inlined, built-in ones lowered, results held against their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+from pnyx.compiler import syntax
+from pnyx.compiler.diagnostics import Diagnostics, Label
+from pnyx.compiler.elaborate.bind import Given, bind
+from pnyx.compiler.elaborate.convert import Place, convert
+from pnyx.compiler.elaborate.frames import Frame, TooLarge
+from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Signature
+from pnyx.compiler.elaborate.lower import BuiltinCall, lower
+from pnyx.compiler.elaborate.scope import Environment, in_library
+from pnyx.compiler.elaborate.values import ERROR, FilledArgument, GraphValue, OpValue, Symbol, Value, describe
+from pnyx.compiler.source import Span
+from pnyx.compiler.types import Pool, Size
+
+if TYPE_CHECKING:
+    from pnyx.compiler.elaborate.evaluate import Elaborator
+
+__all__ = ["check_result", "evaluate_call", "evaluate_default", "evaluate_pipe"]
+
+MOST_FRAMES = 40
+
+
+def evaluate_pipe(elaborator: Elaborator, expression: syntax.Pipe, environment: Environment) -> Value:
+    source = elaborator.evaluate(expression.source, environment)
+    stage = expression.stage
+    piped = Given(None, FilledArgument(None, source, _argument(expression.source)), expression.source.span)
+    if isinstance(stage, syntax.Call) and not _has_hole(stage):
+        callee = elaborator.evaluate(stage.callee, environment)
+        if not isinstance(callee, OpValue):
+            return _not_callable(elaborator, callee, stage.callee)
+        arguments = [piped, *_given(elaborator, callee.operation.signature, stage.arguments, environment, skip=1)]
+        return _apply(elaborator, callee, arguments, stage.span)
+    value = elaborator.evaluate(stage, environment)
+    if not isinstance(value, OpValue):
+        return _not_callable(elaborator, value, stage)
+    return _apply(elaborator, value, [piped], stage.span)
+
+
+def _not_callable(elaborator: Elaborator, value: Value, where: syntax.Expr) -> Value:
+    if value is not ERROR:
+        elaborator.report(
+            "E301",
+            f"{describe(value)} is not an operator",
+            where.span,
+            help=_hole_hint(where) or "only operators stand after `|>` or before `(`",
+        )
+    return ERROR
+
+
+def evaluate_call(elaborator: Elaborator, expression: syntax.Call, environment: Environment) -> Value:
+    callee = elaborator.evaluate(expression.callee, environment)
+    if not isinstance(callee, OpValue):
+        return _not_callable(elaborator, callee, expression.callee)
+    holes = [a for a in expression.arguments if isinstance(a.value, syntax.Placeholder)]
+    arguments = _given(elaborator, callee.operation.signature, expression.arguments, environment)
+    if not holes:
+        return _apply(elaborator, callee, arguments, expression.span)
+    if len(holes) > 1:
+        elaborator.report("E301", "an operator value has one `_`", holes[1].span, help="fill in the other argument")
+        return ERROR
+    if callee.arguments is not None:
+        elaborator.report("E301", "this operator value already has its `_`", holes[0].span)
+        return ERROR
+    return OpValue(callee.operation, tuple(g.payload for g in arguments))
+
+
+def _given(
+    elaborator: Elaborator,
+    signature: Signature,
+    arguments: Iterable[syntax.Argument],
+    environment: Environment,
+    *,
+    skip: int = 0,
+) -> list[Given[FilledArgument]]:
+    """The arguments evaluated, each in the way its parameter reads bare words; `skip` parameters are piped in."""
+    given = []
+    position = skip
+    for argument in arguments:
+        parameter = signature.parameter(argument.name) if argument.name else None
+        if argument.name is None:
+            parameter = signature.parameters[position] if position < len(signature.parameters) else None
+            position += 1
+        words = parameter is not None and parameter.kind.base in WORDS
+        hole = isinstance(argument.value, syntax.Placeholder)
+        value = None if hole else elaborator.evaluate(argument.value, environment, words=words)
+        filled = FilledArgument(argument.name, value, argument, hole)
+        given.append(Given(argument.name, filled, argument.value.span, argument.name_span))
+    return given
+
+
+def _apply(elaborator: Elaborator, callee: OpValue, given: list[Given[FilledArgument]], call: Span) -> Value:
+    if callee.arguments is not None:
+        given = _fill(callee.arguments, given)
+    signature = callee.operation.signature
+    bound = bind(signature, given, call, elaborator)
+    if bound is None:
+        return ERROR
+    if any(g.payload.value is ERROR for g in (*bound.values.values(), *bound.extra.values())):
+        return ERROR
+    declaration = callee.operation.declaration
+    if declaration is not None:
+        return _inline(elaborator, declaration, signature, bound.values, call)
+    values = _converted(elaborator, signature, bound.values, call, Environment())
+    if values is None:
+        return ERROR
+    spans = {name: g.span for name, g in (*bound.values.items(), *bound.extra.items())}
+    extra = {name: g.payload.value for name, g in bound.extra.items()}
+    return lower(BuiltinCall(signature.name, values, extra, spans, call, elaborator))
+
+
+def _converted(
+    elaborator: Elaborator,
+    signature: Signature,
+    given: dict[str, Given[FilledArgument]],
+    call: Span,
+    defaults: Environment,
+) -> dict[str, Value] | None:
+    """The value of every parameter; fields first, since pools may be declared to have `{by}`."""
+    values: dict[str, Value] = {}
+    for parameter in signature.words_first:
+        argument = given.get(parameter.name)
+        if argument is not None:
+            value, span = argument.payload.value, argument.span
+        elif isinstance(parameter.default, syntax.Expr):
+            value, span = evaluate_default(elaborator, parameter.default, parameter.kind, defaults), call
+        else:  # a built-in operator's default is what its parameter takes
+            values[parameter.name] = cast("Value", parameter.default)
+            continue
+        place = Place(signature.name, parameter.name, span, call)
+        values[parameter.name] = elaborator.convert(value, parameter.kind, place, values)
+    if ERROR in values.values():
+        return None
+    return {p.name: values[p.name] for p in signature.parameters}
+
+
+def evaluate_default(elaborator: Elaborator, default: syntax.Expr, kind: Kind, environment: Environment) -> Value:
+    return elaborator.evaluate(default, environment, words=kind.base in WORDS)
+
+
+def _inline(
+    elaborator: Elaborator,
+    declaration: syntax.OpDecl,
+    signature: Signature,
+    given: dict[str, Given[FilledArgument]],
+    call: Span,
+) -> Value:
+    if len(elaborator.frames) >= MOST_FRAMES:
+        elaborator.report(
+            "E206",
+            f"`{declaration.name}` contains itself without an end",
+            call,
+            secondary=[Label(declaration.name_span, "declared here")],
+            help="let a compile-time number count down to a case that does not call it again",
+        )
+        raise TooLarge
+    environment = Environment(from_library=in_library(declaration))
+    values = _converted(elaborator, signature, given, call, environment)
+    if values is None:
+        return ERROR
+    environment.values.update(values)
+    elaborator.instantiated.add(declaration.name)
+    elaborator.frames.append(Frame(declaration, call))
+    try:
+        value = elaborator.body(declaration.body, environment)
+    finally:
+        elaborator.frames.pop()
+    return check_result(elaborator, value, declaration, signature, values, call)
+
+
+def check_result(
+    elaborator: Elaborator,
+    value: Value,
+    declaration: syntax.OpDecl,
+    signature: Signature,
+    values: dict[str, Value],
+    call: Span,
+) -> Value:
+    """The value, held against the declared type. A pool that may turn out empty fits: emptiness fails the example."""
+    kind = signature.returns
+    if kind is None or declaration.returns is None or value is ERROR:
+        return value
+    last = declaration.body.statements[-1].span if declaration.body.statements else declaration.body.span
+    if kind.base is Base.POOL and isinstance(value, GraphValue) and isinstance(value.node.type, Pool):
+        fields = {v.name if isinstance(v := values.get(f), Symbol) else f for f in kind.fields}
+        if fields <= value.node.type.fields and _fits(value.node.type.size, kind.size):
+            return value
+    else:
+        checked = convert(value, kind, Place(declaration.name, "the result", last, call), Diagnostics(), values)
+        if checked is not ERROR:
+            return checked
+    shown = value.node.type if isinstance(value, GraphValue) else describe(value)
+    elaborator.report(
+        "E305",
+        f"`{declaration.name}` gives {shown}",
+        last,
+        secondary=[Label(declaration.returns.span, "declared here")],
+        help="change the declared type, or what the body ends with",
+    )
+    return ERROR
+
+
+def _fits(found: Size, declared: tuple[int, int | None] | None) -> bool:
+    if declared is None:
+        return True
+    low, high = declared
+    return (found.low >= low or found.low == 0) and (high is None or found.high <= high)
+
+
+def _fill(arguments: tuple[FilledArgument, ...], given: list[Given[FilledArgument]]) -> list[Given[FilledArgument]]:
+    """The arguments of an operator value, what it is applied to in its hole; further arguments come behind."""
+    filled = []
+    rest = iter(given)
+    for argument in arguments:
+        if argument.hole:
+            piped = next(rest)
+            filled.append(Given(argument.name, piped.payload, piped.span, argument.syntax.name_span))
+        else:
+            filled.append(Given(argument.name, argument, argument.syntax.value.span, argument.syntax.name_span))
+    return [*filled, *rest]
+
+
+def _argument(expression: syntax.Expr) -> syntax.Argument:
+    return syntax.Argument(name=None, value=expression, span=expression.span)
+
+
+def _has_hole(call: syntax.Call) -> bool:
+    return any(isinstance(a.value, syntax.Placeholder) for a in call.arguments)
+
+
+def _hole_hint(where: syntax.Expr) -> str | None:
+    if isinstance(where, syntax.Tune) and any(isinstance(o, syntax.Call) and not _has_hole(o) for o in where.options):
+        return "in `tune`, write operator values with a hole: `critique(_, judge)`"
+    return None

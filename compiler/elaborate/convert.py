@@ -1,0 +1,260 @@
+"""Whether a value is what a parameter accepts. Reports what is wrong where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pnyx.compiler.diagnostics import Label, Reporter, nearest
+from pnyx.compiler.elaborate.kinds import Base, Kind
+from pnyx.compiler.elaborate.values import (
+    ERROR,
+    GraphValue,
+    ModelValue,
+    OpValue,
+    PolicyValue,
+    PromptValue,
+    Symbol,
+    Value,
+    describe,
+)
+from pnyx.compiler.operators import Action, OnFail
+from pnyx.compiler.source import Span
+from pnyx.compiler.types import Chat, Pool
+
+__all__ = ["Place", "convert", "provider_of"]
+
+_PROVIDERS = {
+    "text": "generate(model)",
+    "answer": "extract(number)",
+    "score": "grade(model)",
+    "passes": "judge_tests(model, tests)",
+    "verdict": "judge(model)",
+    "critique": "critique(model)",
+    "votes": "vote",
+    "logprob": "generate(model)",
+    "model": "generate(model)",
+}
+
+
+def provider_of(field: str) -> str:
+    """How a program gets candidates with that field, for a help line."""
+    known = _PROVIDERS.get(field)
+    return f"add `|> {known}` before it" if known else f"an `ask(model, prompt, into = {field})` before it gives it"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value is used: the operator's name and the parameter's, and what to point at."""
+
+    operator: str
+    parameter: str
+    span: Span
+    call: Span
+
+
+def convert(
+    value: Value, kind: Kind, place: Place, reporter: Reporter, fields: Mapping[str, Value] | None = None
+) -> Value:
+    """The value as the parameter sees it (`3` as a Float is `3.0`), or ERROR once the problem is reported.
+
+    `fields`: values of FIELD parameters, for kinds that name one.
+    """
+    if value is ERROR:
+        return ERROR
+    if value is None and kind.optional:
+        return None
+    match kind.base:
+        case Base.ANY:
+            return value
+        case Base.LIST:
+            return _convert_list(value, kind, place, reporter)
+        case Base.POOL | Base.CHAT | Base.SUBJECT:
+            return _convert_graph(value, kind, place, reporter, fields or {})
+        case Base.INT | Base.FLOAT:
+            return _convert_number(value, kind, place, reporter)
+        case Base.CHOICE:
+            return _convert_word(value, kind, place, reporter)
+        case Base.POLICY:
+            return _convert_policy(value, kind, place, reporter)
+        case _:
+            return value if _matches(value, kind.base) else _wrong(value, kind, place, reporter)
+
+
+def _matches(value: Value, base: Base) -> bool:
+    match base:
+        case Base.TEXT:
+            return isinstance(value, str)
+        case Base.BOOL:
+            return isinstance(value, bool)
+        case Base.MODEL:
+            return isinstance(value, ModelValue)
+        case Base.PROMPT:
+            return isinstance(value, PromptValue)
+        case Base.OP:
+            return isinstance(value, OpValue)
+        case Base.FIELD:
+            return isinstance(value, Symbol)
+        case Base.CONSTANT:
+            return isinstance(value, str | int | float | bool)
+        case _:
+            return False
+
+
+def _convert_list(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
+    element = kind.element or Kind(Base.ANY, optional=True)
+    if not isinstance(value, tuple):
+        if not kind.single:
+            return _wrong(value, kind, place, reporter)
+        value = (value,)
+    items = tuple(convert(item, element, place, reporter) for item in value)
+    return ERROR if ERROR in items else items
+
+
+def _convert_number(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
+    whole = kind.base is Base.INT
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return _wrong(value, kind, place, reporter)
+    low, high = kind.low, kind.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"{_plain(low)} to {_plain(high)}" if high is not None else f"at least {_plain(low)}"
+        reporter.report(
+            "E401",
+            f"`{place.parameter}` of `{place.operator}` cannot be {_plain(value)}",
+            place.span,
+            help=f"it is {'a whole number' if whole else 'a number'}, {bounds}",
+        )
+        return ERROR
+    return value if whole else float(value)
+
+
+def _plain(number: float | None) -> str:
+    return "" if number is None else f"{number:g}" if abs(number) < 1e15 else str(number)
+
+
+def _convert_word(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
+    if not isinstance(value, Symbol):
+        return _wrong(value, kind, place, reporter)
+    if value.name in kind.words:
+        return value
+    likely = nearest(value.name, kind.words)
+    reporter.report(
+        "E209",
+        f"`{place.parameter}` of `{place.operator}` cannot be `{value.name}`",
+        place.span,
+        help=f"did you mean `{likely}`?" if likely else f"it is one of {', '.join(f'`{w}`' for w in kind.words)}",
+    )
+    return ERROR
+
+
+def _convert_policy(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
+    if isinstance(value, PolicyValue):
+        return value
+    if isinstance(value, Symbol):
+        words = replace(kind, base=Base.CHOICE, words=tuple(Action))
+        checked = _convert_word(value, words, place, reporter)
+        return PolicyValue(OnFail(then=Action(checked.name))) if isinstance(checked, Symbol) else ERROR
+    return _wrong(value, kind, place, reporter)
+
+
+def _convert_graph(value: Value, kind: Kind, place: Place, reporter: Reporter, fields: Mapping[str, Value]) -> Value:
+    if not isinstance(value, GraphValue):
+        return _wrong(value, kind, place, reporter)
+    type_ = value.node.type
+    if isinstance(type_, Chat):
+        if kind.base is not Base.POOL:
+            return value
+        help = "add `|> generate(model)` before it"
+        return _misplaced("candidates", value, place, reporter, help)
+    if kind.base is Base.CHAT:
+        return _misplaced("the question", value, place, reporter, "start again from the question: `query |> …`")
+    return _check_pool(value, type_, kind, place, reporter, fields)
+
+
+def _misplaced(wanted: str, value: GraphValue, place: Place, reporter: Reporter, help: str) -> Value:
+    reporter.report(
+        "E301",
+        f"`{place.operator}` works on {wanted}, and this is {describe(value)}",
+        place.call,
+        secondary=[Label(place.span, describe(value))] if place.span != place.call else (),
+        help=help,
+    )
+    return ERROR
+
+
+def _check_pool(
+    value: GraphValue, type_: Pool, kind: Kind, place: Place, reporter: Reporter, fields: Mapping[str, Value]
+) -> Value:
+    produced = [Label(value.node.span, _shown_fields(type_))] if value.node.span else []
+    if type_.size.high == 0:
+        reporter.report(
+            "E303",
+            f"`{place.operator}` gets a pool that is always empty",
+            place.call,
+            secondary=[replace(label, text="this gives no candidates") for label in produced],
+            help="let the operators before it keep at least one candidate",
+        )
+        return ERROR
+    for name in kind.fields:
+        named = fields.get(name)
+        wanted = named.name if isinstance(named, Symbol) else name
+        if wanted not in type_.fields:
+            likely = nearest(wanted, type_.fields) if wanted not in _PROVIDERS else None
+            reporter.report(
+                "E302",
+                f"`{place.operator}` needs candidates with {_article(wanted)} `{wanted}`",
+                place.call,
+                f"no `{wanted}` here",
+                secondary=produced,
+                help=f"did you mean `{likely}`?" if likely else provider_of(wanted),
+            )
+            return ERROR
+    return value
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1] in "aeiou" else "a"
+
+
+def _shown_fields(type_: Pool) -> str:
+    if not type_.fields:
+        return "these have no fields"
+    return f"these have {', '.join(f'`{f}`' for f in sorted(type_.fields))}"
+
+
+def _wrong(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
+    if isinstance(value, GraphValue) and kind.base not in (Base.CHAT, Base.POOL, Base.SUBJECT):
+        reporter.report(
+            "E304",
+            f"`{place.parameter}` of `{place.operator}` must be known when compiling, and this is {describe(value)}",
+            place.span,
+            f"expected {kind}",
+            help="pools and questions exist only while the pipeline runs",
+        )
+        return ERROR
+    reporter.report(
+        "E301",
+        f"`{place.parameter}` of `{place.operator}` cannot be {describe(value)}",
+        place.span,
+        f"expected {kind}",
+        help=_way_out(value, kind),
+    )
+    return ERROR
+
+
+def _way_out(value: Value, kind: Kind) -> str | None:
+    match kind.base, value:
+        case Base.MODEL, str():
+            return 'declare it: `model NAME = "…"`, and use the name here'
+        case Base.MODEL, tuple():
+            return "only `generate` takes several models; ask one model here"
+        case Base.OP, ModelValue():
+            return f"an operator is meant: `grade(_, {value.name})`"
+        case Base.INT, float():
+            return "write a whole number"
+        case Base.POOL | Base.CHAT | Base.SUBJECT, OpValue():
+            return "call it: write its arguments in brackets"
+        case Base.POOL | Base.CHAT | Base.SUBJECT, _:
+            return "pipe the question or a pool into it: `query |> …`"
+        case _:
+            return None

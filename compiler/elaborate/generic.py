@@ -1,0 +1,72 @@
+"""Checking an operator that nothing calls: it is elaborated once with values that its parameters' types allow.
+
+Only what holds for every call is reported, so faults that depend on a number (ranges, sizes) are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pnyx.compiler import syntax
+from pnyx.compiler.diagnostics import Diagnostics
+from pnyx.compiler.elaborate.choices import Assignment, Site
+from pnyx.compiler.elaborate.evaluate import Elaborator
+from pnyx.compiler.elaborate.frames import TooLarge
+from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Kind, Parameter
+from pnyx.compiler.elaborate.scope import ModuleScope, signature_of
+from pnyx.compiler.elaborate.values import GraphValue, ModelValue, PolicyValue, Symbol, Value
+from pnyx.compiler.graph import Node, node
+from pnyx.compiler.operators import Input, OnFail
+from pnyx.compiler.types import CHAT, Pool, Size
+
+__all__ = ["check_alone"]
+
+_ALWAYS = {"E206", "E301", "E302", "E306", "E307", "E405", "E501"}
+
+
+def check_alone(
+    declaration: syntax.OpDecl, scope: ModuleScope, sites: Mapping[Site, str], diagnostics: Diagnostics
+) -> None:
+    """Reports the faults of an operator's body that every call of it would have."""
+    query = node(Input(), (), CHAT, label="query", span=declaration.name_span)
+    values: dict[str, Value] = {}
+    for parameter in signature_of(declaration).parameters:
+        if parameter.default is not REQUIRED:
+            continue
+        if parameter.kind.base in (Base.ANY, Base.OP, Base.PROMPT, Base.LIST, Base.SUBJECT):
+            return
+        values[parameter.name] = _stand_in(parameter, query)
+    found = Diagnostics()
+    elaborator = Elaborator(scope, Assignment(sites), found)
+    with suppress(TooLarge, RecursionError):
+        elaborator.alone(declaration, values)
+    diagnostics.extend(d for d in found if d.code in _ALWAYS)
+
+
+def _stand_in(parameter: Parameter, query: Node) -> Value:
+    kind = parameter.kind
+    match kind.base:
+        case Base.CHAT:
+            return GraphValue(query, query)
+        case Base.POOL:
+            return GraphValue(node(Input(), (), _pool(kind), label=parameter.name), query)
+        case Base.MODEL:
+            return ModelValue(parameter.name)
+        case Base.FIELD:
+            return Symbol("text")
+        case Base.POLICY:
+            return PolicyValue(OnFail())
+        case Base.TEXT:
+            return "text"
+        case Base.BOOL:
+            return True
+        case Base.FLOAT:
+            return 0.5
+        case _:
+            return 2
+
+
+def _pool(kind: Kind) -> Pool:
+    low, high = kind.size or (2, 8)
+    return Pool(Size(low, 1000 if high is None else max(low, high)), frozenset({"text", *kind.fields}))

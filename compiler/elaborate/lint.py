@@ -1,0 +1,64 @@
+"""Warnings about work that has no effect: the program means what it says, and probably not what was meant."""
+
+from __future__ import annotations
+
+from pnyx.compiler.diagnostics import Diagnostics, Label
+from pnyx.compiler.graph import Graph, Node
+from pnyx.compiler.operators import Ask, Concat, Over, Reads, Sample, Single, Take, Vote
+from pnyx.compiler.types import Pool
+
+__all__ = ["lint"]
+
+
+def lint(graph: Graph, diagnostics: Diagnostics) -> None:
+    """Reports W701 and W703."""
+    for found in graph.nodes():
+        _lone(found, diagnostics)
+        _same_samples(found, diagnostics)
+
+
+def _lone(found: Node, diagnostics: Diagnostics) -> None:
+    if found.span is None or len(found.inputs) == 0:
+        return
+    pool = found.inputs[-1].type if not isinstance(found.operator, Ask) else _asked(found)
+    if not isinstance(pool, Pool):
+        return
+    match found.operator:
+        case Ask(reads=Reads.ORDER) if pool.size.high <= 1:
+            what = "ranks at most one candidate"
+        case Ask(over=Over.ALL, single=Single.KEEP, reads=Reads.TEXT) if pool.size.high <= 1:
+            what = "has at most one candidate to work on"
+        case Vote() if pool.size.high <= 1:
+            what = "counts at most one vote"
+        case Take(k=k) if k > pool.size.high:
+            what = f"takes {k} of at most {pool.size.high} candidates"
+        case _:
+            return
+    source = next((i.span for i in reversed(found.inputs) if i.span is not None and isinstance(i.type, Pool)), None)
+    diagnostics.report(
+        "W701",
+        f"`{found.label}` {what}",
+        found.span,
+        secondary=[Label(source, f"this gives {pool.size}")] if source else (),
+        help="remove it, or give it more candidates",
+    )
+
+
+def _asked(found: Node) -> object:
+    return found.inputs[1].type if isinstance(found.operator, Ask) and found.operator.over is not Over.QUERY else None
+
+
+def _same_samples(found: Node, diagnostics: Diagnostics) -> None:
+    if not isinstance(found.operator, Concat) or found.span is None:
+        return
+    seen: dict[str, Node] = {}
+    for part in found.inputs:
+        earlier = seen.setdefault(part.stream, part)
+        if earlier is not part and part.span is not None and isinstance(part.operator, Sample):
+            diagnostics.report(
+                "W703",
+                "both sides are the same samples of the same stream",
+                found.span,
+                secondary=[Label(p.span, "") for p in (earlier, part) if p.span is not None],
+                help="raise `n`, or read another stream: `generate(…, stream = 1)`",
+            )

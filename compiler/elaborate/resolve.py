@@ -1,0 +1,256 @@
+"""Names, checked everywhere in a file: also in branches that are not taken and operators that nothing calls.
+
+Reports unknown names, arguments that do not fit, faulty prompts and model options, and names that nothing uses. Values
+and types are the elaborator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pnyx.compiler import syntax
+from pnyx.compiler.diagnostics import Diagnostics, nearest
+from pnyx.compiler.elaborate.bind import Given, bind
+from pnyx.compiler.elaborate.kinds import WORDS, Signature
+from pnyx.compiler.elaborate.scope import ModuleScope, check_types
+from pnyx.compiler.elaborate.templates import check_prompt
+from pnyx.compiler.source import Span
+
+__all__ = ["MODEL_OPTIONS", "resolve"]
+
+MODEL_OPTIONS = {
+    "parameters": "number of weights",
+    "context": "tokens that fit",
+    "price_in": "dollars per million prompt tokens",
+    "price_out": "dollars per million generated tokens",
+}
+
+
+def resolve(scope: ModuleScope, diagnostics: Diagnostics) -> Diagnostics:
+    """Checks the program's own declarations. Returns warnings of unused names, for a file that turns out sound: in a
+    faulty one the use may be what is faulty."""
+    unused = Diagnostics()
+    used: set[str] = set()
+    for declaration in scope.own.values():
+        match declaration:
+            case syntax.ModelDecl():
+                _check_model(declaration, diagnostics)
+            case syntax.PromptDecl():
+                check_prompt(declaration, diagnostics)
+            case syntax.OpDecl() | syntax.PipelineDecl():
+                check_types(declaration, diagnostics)
+                _Resolver(scope, diagnostics, used).declaration(declaration, unused)
+            case syntax.LetDecl():
+                _Resolver(scope, diagnostics, used).expression(declaration.value)
+            case syntax.ExternDecl() | syntax.SettingsDecl():
+                _refuse(declaration, diagnostics)
+                used.update(_names_in(declaration))
+    _report_unused(scope, used, unused)
+    return unused
+
+
+def _names_in(declaration: syntax.ExternDecl | syntax.SettingsDecl) -> Iterable[str]:
+    if isinstance(declaration, syntax.SettingsDecl):
+        for setting in declaration.settings:
+            if isinstance(setting.value, syntax.Name):
+                yield setting.value.name
+
+
+def _refuse(declaration: syntax.ExternDecl | syntax.SettingsDecl, diagnostics: Diagnostics) -> None:
+    extern = isinstance(declaration, syntax.ExternDecl)
+    form = "extern op" if extern else declaration.kind if isinstance(declaration, syntax.SettingsDecl) else ""
+    diagnostics.report(
+        "E501",
+        f"`{form}` is not compiled yet",
+        declaration.name_span,
+        help="write the operator in Pnyx, over `ask`" if extern else "remove it; the pipelines run without it",
+    )
+
+
+def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> None:
+    for option in declaration.options:
+        place = option.name_span or option.span
+        if option.name not in MODEL_OPTIONS:
+            likely = nearest(option.name or "", MODEL_OPTIONS)
+            listed = ", ".join(f"`{o}`" for o in MODEL_OPTIONS)
+            diagnostics.report(
+                "E209",
+                f"a model has no option `{option.name}`",
+                place,
+                help=f"did you mean `{likely}`?" if likely else f"the options are {listed}",
+            )
+        elif not isinstance(option.value, syntax.Number) or option.value.unit not in (None, "$"):
+            diagnostics.report(
+                "E301",
+                f"`{option.name}` of a model is a number: {MODEL_OPTIONS[option.name]}",
+                option.value.span,
+                help=f"for example `{option.name} = {'8B' if option.name == 'parameters' else '2'}`",
+            )
+
+
+def _report_unused(scope: ModuleScope, used: set[str], diagnostics: Diagnostics) -> None:
+    if not any(isinstance(d, syntax.PipelineDecl) for d in scope.own.values()):
+        return
+    for name, declaration in scope.own.items():
+        if isinstance(declaration, syntax.ModelDecl | syntax.PromptDecl | syntax.LetDecl) and name not in used:
+            _warn_unused(name, declaration.name_span, diagnostics)
+
+
+def _warn_unused(name: str, span: Span, diagnostics: Diagnostics) -> None:
+    diagnostics.report("W702", f"`{name}` is never used", span, help=f"remove it, or call it `_{name}`")
+
+
+class _Resolver:
+    """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses."""
+
+    def __init__(self, scope: ModuleScope, diagnostics: Diagnostics, used: set[str]) -> None:
+        self._scope = scope
+        self._diagnostics = diagnostics
+        self._used = used
+        self._locals: list[dict[str, Span]] = [{}]
+        self._assigned: dict[str, Span] = {}
+        self._read: set[str] = set()
+
+    def declaration(self, declaration: syntax.OpDecl | syntax.PipelineDecl, unused: Diagnostics) -> None:
+        for parameter in declaration.params:
+            if parameter.default is not None:
+                words = parameter.type is not None and parameter.type.name in ("Field", "Policy")
+                self.expression(parameter.default, words=words)
+            self._locals[0][parameter.name] = parameter.name_span
+        self._block(declaration.body)
+        for name, span in self._assigned.items():
+            if name not in self._read and not name.startswith("_"):
+                _warn_unused(name, span, unused)
+
+    def _block(self, block: syntax.Block, *names: tuple[str, Span], words: bool = False) -> None:
+        self._locals.append(dict(names))
+        for statement in block.statements:
+            self._statement(statement, words=words)
+        self._locals.pop()
+
+    def _statement(self, statement: syntax.Statement, *, words: bool) -> None:
+        match statement:
+            case syntax.Assign():
+                self.expression(statement.value)
+                self._assigned.setdefault(statement.name, statement.name_span)
+                if not any(statement.name in block for block in self._locals):
+                    self._locals[-1][statement.name] = statement.name_span
+            case syntax.Discard():
+                self.expression(statement.value, words=words)
+            case syntax.Repeat():
+                self.expression(statement.count)
+                self._block(statement.body)
+            case syntax.For():
+                self.expression(statement.items)
+                self._block(statement.body, (statement.name, statement.name_span))
+            case syntax.Loop():
+                self.expression(statement.most)
+                self._block(statement.body)
+                if statement.until is not None:
+                    self.expression(statement.until)
+
+    def expression(self, expression: syntax.Expr, *, words: bool = False) -> None:
+        match expression:
+            case syntax.Name():
+                self._name(expression, words=words)
+            case syntax.Pipe():
+                self.expression(expression.source)
+                self._stage(expression)
+            case syntax.Call():
+                self._call(expression, piped=None)
+            case syntax.Tune():
+                for option in expression.options:
+                    self.expression(option, words=words)
+            case syntax.ListExpr():
+                for item in expression.items:
+                    self.expression(item, words=words)
+            case syntax.Range():
+                self.expression(expression.low)
+                self.expression(expression.high)
+            case syntax.Binary():
+                self.expression(expression.left)
+                self.expression(expression.right)
+            case syntax.Unary():
+                self.expression(expression.operand)
+            case syntax.Field():
+                self.expression(expression.value)
+            case syntax.If():
+                self._if(expression, words=words)
+            case syntax.Match():
+                self.expression(expression.value)
+                for arm in expression.arms:
+                    if isinstance(arm.value, syntax.Block):
+                        self._block(arm.value)
+                    else:
+                        self.expression(arm.value)
+            case syntax.Each():
+                self._block(expression.body, (expression.name, expression.name_span))
+            case syntax.Policy():
+                self.expression(expression.retries)
+            case _:
+                pass
+
+    def _if(self, expression: syntax.If, *, words: bool) -> None:
+        self.expression(expression.condition)
+        self._block(expression.then, words=words)
+        if isinstance(expression.orelse, syntax.If):
+            self._if(expression.orelse, words=words)
+        elif expression.orelse is not None:
+            self._block(expression.orelse, words=words)
+
+    def _name(self, expression: syntax.Name, *, words: bool) -> None:
+        name = expression.name
+        if any(name in block for block in self._locals):
+            self._read.add(name)
+        elif words:
+            return
+        elif self._scope.find(name) is not None or self._scope.signature(name) is not None:
+            self._used.add(name)
+        else:
+            likely = self._scope.suggest(name, [n for block in self._locals for n in block])
+            self._diagnostics.report(
+                "E201",
+                f"there is no `{name}`",
+                expression.span,
+                help=f"did you mean `{likely}`?" if likely else "declare it before its use, or check the spelling",
+            )
+
+    def _stage(self, pipe: syntax.Pipe) -> None:
+        stage = pipe.stage
+        if isinstance(stage, syntax.Call):
+            hole = any(isinstance(a.value, syntax.Placeholder) for a in stage.arguments)
+            self._call(stage, piped=None if hole else pipe.source)
+            return
+        self.expression(stage)
+        signature = self._signature(stage)
+        if signature is not None:
+            bind(signature, [Given(None, None, pipe.source.span)], stage.span, self._diagnostics)
+
+    def _signature(self, callee: syntax.Expr) -> Signature | None:
+        if not isinstance(callee, syntax.Name) or any(callee.name in block for block in self._locals):
+            return None
+        return self._scope.signature(callee.name)
+
+    def _call(self, call: syntax.Call, *, piped: syntax.Expr | None) -> None:
+        self.expression(call.callee)
+        signature = self._signature(call.callee)
+        given = [Given(a.name, None, a.value.span, a.name_span) for a in call.arguments]
+        if piped is not None:
+            given.insert(0, Given(None, None, piped.span))
+        if signature is not None:
+            bind(signature, given, call.span, self._diagnostics)
+        self._arguments(call.arguments, signature, skip=0 if piped is None else 1)
+
+    def _arguments(self, arguments: Sequence[syntax.Argument], signature: Signature | None, *, skip: int) -> None:
+        position = skip
+        for argument in arguments:
+            parameter = None
+            if argument.name is not None:
+                parameter = signature.parameter(argument.name) if signature else None
+            else:
+                if signature is not None and position < len(signature.parameters):
+                    parameter = signature.parameters[position]
+                position += 1
+            unknown = signature is None
+            words = unknown or (parameter is not None and parameter.kind.base in WORDS)
+            self.expression(argument.value, words=words)

@@ -1,0 +1,197 @@
+"""What names mean: the declarations of a program over those of the standard library, and local names.
+
+Invariant: models, prompts, operators, pipelines and `let` values share one namespace; a program may redeclare a name of
+the standard library, never one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pnyx.compiler import syntax
+from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter, nearest
+from pnyx.compiler.elaborate.builtin import BUILTINS
+from pnyx.compiler.elaborate.kinds import REQUIRED, TYPE_NAMES, Base, Kind, Parameter, Signature, kind_of
+from pnyx.compiler.elaborate.templates import prompt_text
+from pnyx.compiler.elaborate.values import PromptValue, Value
+from pnyx.library import LIBRARY_PREFIX
+
+__all__ = ["Environment", "ModuleScope", "Named", "check_types", "in_library", "signature_of"]
+
+Named: TypeAlias = (
+    syntax.ModelDecl
+    | syntax.PromptDecl
+    | syntax.OpDecl
+    | syntax.PipelineDecl
+    | syntax.LetDecl
+    | syntax.ExternDecl
+    | syntax.SettingsDecl
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleScope:
+    """`own` are the program's declarations, `library` the standard library's."""
+
+    own: dict[str, Named]
+    library: dict[str, Named]
+    _signatures: dict[int, Signature] = field(default_factory=dict)
+    _prompts: dict[int, PromptValue | None] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, module: syntax.Module, library: Iterable[syntax.Module], diagnostics: Diagnostics) -> ModuleScope:
+        shared: dict[str, Named] = {}
+        for part in library:
+            _collect(part, shared, diagnostics)
+        own: dict[str, Named] = {}
+        _collect(module, own, diagnostics)
+        return cls(own, shared)
+
+    def find(self, name: str, *, from_library: bool = False) -> Named | None:
+        """The library sees only itself, so a program that redeclares a name does not change what the library does."""
+        if from_library:
+            return self.library.get(name)
+        return self.own.get(name) or self.library.get(name)
+
+    def signature(self, name: str, *, from_library: bool = False) -> Signature | None:
+        """Of the operator of that name, its own or built in."""
+        declaration = self.find(name, from_library=from_library)
+        if isinstance(declaration, syntax.OpDecl):
+            return self.signature_of(declaration)
+        return BUILTINS.get(name) if declaration is None else None
+
+    def signature_of(self, declaration: syntax.OpDecl) -> Signature:
+        known = self._signatures.get(id(declaration))
+        if known is None:
+            known = self._signatures[id(declaration)] = signature_of(declaration)
+        return known
+
+    def prompt(self, declaration: syntax.PromptDecl, reporter: Reporter) -> PromptValue | None:
+        """The prompt as a value; None where its template is faulty, which is reported once."""
+        if id(declaration) not in self._prompts:
+            text = prompt_text(declaration, reporter)
+            self._prompts[id(declaration)] = PromptValue(text, declaration) if text else None
+        return self._prompts[id(declaration)]
+
+    def names(self) -> Iterator[str]:
+        yield from self.own
+        yield from self.library
+        yield from BUILTINS
+
+    def suggest(self, name: str, local: Iterable[str] = ()) -> str | None:
+        return nearest(name, [*self.names(), *local])
+
+
+def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnostics) -> None:
+    for declaration in module.declarations:
+        if isinstance(declaration, syntax.Import):
+            diagnostics.report(
+                "E501",
+                "`import` is not compiled yet",
+                declaration.span,
+                help="copy the declarations into this file; the standard library needs no import",
+            )
+            continue
+        earlier = into.get(declaration.name)
+        builtin = BUILTINS.get(declaration.name)
+        if earlier is not None:
+            diagnostics.report(
+                "E202",
+                f"`{declaration.name}` is declared twice",
+                declaration.name_span,
+                secondary=[Label(earlier.name_span, "first declared here")],
+                help="rename one of the two",
+            )
+        elif builtin is not None:
+            diagnostics.report(
+                "E202",
+                f"`{declaration.name}` is a built-in operator",
+                declaration.name_span,
+                help=f"choose another name, such as `my_{declaration.name}`",
+            )
+        else:
+            into[declaration.name] = declaration
+
+
+def in_library(declaration: Named) -> bool:
+    return declaration.span.source.name.startswith(LIBRARY_PREFIX)
+
+
+def signature_of(declaration: syntax.OpDecl) -> Signature:
+    """The signature that an `op` declares. Unknown types accept anything here; `check_types` reports them."""
+    parameters = tuple(
+        Parameter(
+            p.name,
+            kind_of(p.type) or Kind(Base.ANY, optional=True),
+            REQUIRED if p.default is None else p.default,
+        )
+        for p in declaration.params
+    )
+    returns = kind_of(declaration.returns) if declaration.returns else None
+    return Signature(declaration.name, parameters, returns, declaration=declaration)
+
+
+def check_types(declaration: syntax.OpDecl | syntax.PipelineDecl | syntax.ExternDecl, diagnostics: Diagnostics) -> None:
+    """Reports annotations that name no type, and parameters declared twice."""
+    seen: dict[str, syntax.Param] = {}
+    for parameter in declaration.params:
+        if parameter.name in seen:
+            diagnostics.report(
+                "E202",
+                f"parameter `{parameter.name}` is declared twice",
+                parameter.name_span,
+                secondary=[Label(seen[parameter.name].name_span, "first declared here")],
+                help="rename one of the two",
+            )
+        seen[parameter.name] = parameter
+    annotations = [p.type for p in declaration.params]
+    if not isinstance(declaration, syntax.PipelineDecl):
+        annotations.append(declaration.returns)
+    for annotation in annotations:
+        if annotation is not None:
+            _check_type(annotation, diagnostics)
+
+
+def _check_type(annotation: syntax.TypeExpr, diagnostics: Diagnostics) -> None:
+    if annotation.name not in TYPE_NAMES:
+        likely = nearest(annotation.name, TYPE_NAMES)
+        diagnostics.report(
+            "E201",
+            f"there is no type `{annotation.name}`",
+            annotation.span,
+            help=f"did you mean `{likely}`?" if likely else f"the types are {', '.join(TYPE_NAMES)}",
+        )
+    for argument in annotation.arguments:
+        _check_type(argument, diagnostics)
+
+
+@dataclass(slots=True)
+class Environment:
+    """Local names of one operator or pipeline body. Blocks inside it are children: they may reassign names of their
+    parents, and names they introduce end with them."""
+
+    parent: Environment | None = None
+    values: dict[str, Value] = field(default_factory=dict)
+    from_library: bool = False
+
+    def child(self) -> Environment:
+        return Environment(self, from_library=self.from_library)
+
+    def holder(self, name: str) -> Environment | None:
+        current: Environment | None = self
+        while current is not None:
+            if name in current.values:
+                return current
+            current = current.parent
+        return None
+
+    def assign(self, name: str, value: Value) -> None:
+        (self.holder(name) or self).values[name] = value
+
+    def names(self) -> Iterator[str]:
+        current: Environment | None = self
+        while current is not None:
+            yield from current.values
+            current = current.parent

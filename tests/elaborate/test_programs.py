@@ -1,0 +1,166 @@
+"""What programs mean: the graphs that they become."""
+
+from __future__ import annotations
+
+import pytest
+from elaborate.programs import MODELS, body, compiled, errors, kinds
+
+from pnyx.compiler.diagnostics import CompileError
+from pnyx.compiler.operators import Ask, Over, Reads, Sample, Single
+from pnyx.compiler.program import Program
+
+
+def test_several_models_are_an_ensemble() -> None:
+    plan = compiled(body("query |> generate([small, judge], n = 3)"))
+    assert kinds(plan) == ["sample", "sample", "concat"]
+    assert plan.nodes[plan.output].type.low == 6
+    assert [n.operator.model for n in plan.nodes if isinstance(n.operator, Sample)] == ["small", "judge"]
+
+
+def test_repeat_unrolls_and_reassigns() -> None:
+    plan = compiled(body("x = query |> generate(small, n = 2)\nrepeat 3 { x = x |> critique(judge) |> fuse(judge) }\nx"))
+    assert kinds(plan) == ["sample", *["ask", "ask"] * 3]
+
+
+def test_names_introduced_in_a_block_end_with_it() -> None:
+    assert [d.code for d in errors(body("repeat 1 { y = query |> generate(small) }\ny"))] == ["E201"]
+
+
+def test_for_runs_over_lists_and_ranges() -> None:
+    text = "x = query |> generate(small)\nfor m in [small, judge] { x = x + (query |> generate(m, stream = 1)) }\nx"
+    assert kinds(compiled(body(text))) == ["sample", "sample", "concat", "sample", "concat"]
+    text = "x = query |> generate(small)\nfor i in 1..3 { x = x |> fuse(judge, n = i + 1) }\nx"
+    assert [n.operator.n for n in compiled(body(text)).nodes if isinstance(n.operator, Ask)] == [2, 3, 4]
+
+
+def test_if_chooses_when_compiling() -> None:
+    text = "x = query |> generate(small, n = 4)\nif size(x) > 3 { x |> rank(judge) } else { x }"
+    assert kinds(compiled(body(text))) == ["sample", "ask"]
+    assert kinds(compiled(body(text.replace("n = 4", "n = 3")))) == ["sample"]
+
+
+def test_has_sees_the_fields() -> None:
+    plan = compiled(body("query |> generate(small, n = 2) |> fuse(judge)"))
+    assert [n.operator.single for n in plan.nodes if isinstance(n.operator, Ask)] == [Single.KEEP]
+    plan = compiled(body("query |> generate(small, n = 2) |> critique(judge) |> fuse(judge)"))
+    assert [n.operator.single for n in plan.nodes if isinstance(n.operator, Ask)][1] == Single.ASK
+
+
+def test_recursion_with_a_compile_time_bound_ends() -> None:
+    op = "op again(pool: Pool, k: Int) { if k == 0 { pool } else { pool |> fuse(judge, n = 2) |> again(k - 1) } }"
+    assert kinds(compiled(body("query |> generate(small, n = 2) |> again(3)", op))) == ["sample", "ask", "ask", "ask"]
+
+
+def test_operator_values_and_placeholders() -> None:
+    op = "op twice(pool: Pool, step: Op) { pool |> step |> step }"
+    text = "query |> generate(small, n = 2) |> twice(fuse(_, judge, n = 2))"
+    assert kinds(compiled(body(text, op))) == ["sample", "ask", "ask"]
+    text = "tests = query |> unit_tests(judge)\nquery |> generate(small) |> judge_tests(_, judge, tests)"
+    assert kinds(compiled(body(text))) == ["sample", "ask", "ask"]
+
+
+def test_a_program_may_redeclare_a_library_operator() -> None:
+    own = "op best(pool: Pool) { pool |> take(1) }"
+    plan = compiled(body("query |> generate(small, n = 2) |> best", own))
+    assert kinds(plan) == ["sample", "take"]
+
+
+def test_ask_gets_constants_and_pools() -> None:
+    before = 'prompt p(query, side, candidates, others) = "{{ side }} {{ candidates }} {{ others }}"'
+    text = (
+        "a = query |> generate(small)\nb = query |> generate(judge)\n"
+        'a |> ask(judge, p, over = all, side = "yes", others = b, n = 2)'
+    )
+    plan = compiled(body(text, before))
+    ask = plan.nodes[plan.output].operator
+    assert isinstance(ask, Ask)
+    assert (ask.over, ask.reads, ask.n) == (Over.ALL, Reads.TEXT, 2)
+    assert ask.constants == (("side", "yes"),)
+    assert ask.variables == ("others",)
+    assert len(plan.nodes[plan.output].inputs) == 3
+
+
+def test_two_logical_models_with_one_id_are_two_streams() -> None:
+    plan = compiled(body("query |> generate([small, judge])"))
+    streams = [n.stream for n in plan.nodes if isinstance(n.operator, Sample)]
+    assert len(set(streams)) == 2
+
+
+def test_n_is_not_part_of_a_stream() -> None:
+    text = "query |> generate(small, n = N) |> fuse(judge, n = 2)"
+    few, many = (compiled(body(text.replace("N", n))) for n in ("2", "8"))
+    assert [n.stream for n in few.nodes] == [n.stream for n in many.nodes]
+    assert few.digest != many.digest
+
+
+def test_labels_and_places_are_those_of_the_program() -> None:
+    plan = compiled(body("query |> generate(small, n = 2) |> verify(judge)"))
+    assert [n.label for n in plan.nodes] == ["query", "generate", "verify.reasoning", "verify.verdict", "verify"]
+    assert {n.place.line for n in plan.nodes[1:] if n.place} == {5}
+    assert {n.place.source for n in plan.nodes if n.place} == {"main.pnyx"}
+
+
+# Choices -----------------------------------------------------------------------------------------
+
+TUNED = body(
+    """
+    x = query |> generate(small, n = tune(1, 2, 4, default = 2))
+    repeat tune(0..2) { x = x |> tune(critique(_, judge), skip) |> fuse(judge, n = size(x)) }
+    x |> top(width, by = logprob)
+    """,
+    "let width = tune(1, 2)",
+)
+
+
+def test_choices_have_names_options_and_defaults() -> None:
+    found = {c.name: (c.options, c.default) for c in Program.parse(TUNED.replace("tune(0..2)", "1")).choices("main")}
+    assert found == {
+        "main.generate.n": (("1", "2", "4"), 1),
+        "main.x": (("critique(_, judge)", "skip"), 0),
+        "width": (("1", "2"), 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({}, {"main.generate.n": 2, "main.repeat": 0, "width": 1}),
+        ({"n": 4}, {"main.generate.n": 4, "main.repeat": 0, "width": 1}),
+        ({"n": "4", "width": "2"}, {"main.generate.n": 4, "main.repeat": 0, "width": 2}),
+        ({"main.x": "skip", "repeat": 1}, {"main.generate.n": 2, "main.repeat": 1, "main.x": "skip", "width": 1}),
+    ],
+)
+def test_choices_are_closed_by_name(choices: dict[str, object], expected: dict[str, object]) -> None:
+    assert compiled(TUNED, **choices).choices == expected
+
+
+@pytest.mark.parametrize(
+    ("choices", "message", "help"),
+    [
+        ({"n": 3}, "`main.generate.n` cannot be `3`", "`1`, `2`, `4`"),
+        ({"widht": 1}, "there is no choice `widht`", "did you mean `width`?"),
+        ({"n": True}, "cannot be `True`", "`1`, `2`, `4`"),
+    ],
+)
+def test_unknown_choices_are_refused(choices: dict[str, object], message: str, help: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(TUNED, **choices)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E403"
+    assert message in diagnostic.message
+    assert help in (diagnostic.help or "")
+
+
+def test_the_pipeline_must_be_named_where_there_are_several() -> None:
+    two = f"{MODELS}pipeline a(q) {{ q |> generate(small) }}\npipeline b(q) {{ q |> generate(judge) }}"
+    with pytest.raises(CompileError, match="2 pipelines"):
+        Program.parse(two).compile()
+    with pytest.raises(CompileError, match="did you mean"):
+        Program.parse(two.replace("pipeline a", "pipeline first")).compile("frist")
+    assert Program.parse(two).compile("b").pipeline == "b"
+
+
+def test_compiling_a_faulty_program_raises_everything() -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(body("a = query |> generte(small)\nquery |> generate(small, n = 0)"))
+    assert [d.code for d in caught.value.diagnostics] == ["E201", "E401"]

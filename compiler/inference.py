@@ -112,11 +112,11 @@ def _ask(operator: Ask, inputs: Sequence[Type]) -> Pool:
     if operator.over is Over.QUERY:
         return Pool(Size(operator.n, operator.n), NEW_CANDIDATE)
     pool = pools[0]
+    drops = operator.on_fail.then is Action.DROP
     if operator.into is not None:
-        drops = operator.on_fail.then is Action.DROP
         return pool.having(operator.into).sized(Size(0 if drops else pool.size.low, pool.size.high))
     if operator.reads is Reads.ORDER:
-        return pool
+        return pool.sized(Size(0, pool.size.high)) if drops and pool.size.high > 1 else pool
     if operator.over is Over.EACH:
         return Pool(pool.size * operator.n, NEW_CANDIDATE)
     return _fused(operator, pool)

@@ -171,7 +171,7 @@ class Ask:
 class Extract:
     """`(Pool{text}) -> Pool{answer}`: reads the final answer as canonical text; absent where there is none.
 
-    Two answers of one kind are equal exactly when their canonical texts are. `pattern` belongs to REGEX (its first
+    Two answers of one kind are equal exactly when their canonical texts are. `pattern` belongs to REGEX (RE2; its first
     group, or the whole match), `after` starts the reading behind the last occurrence of a marker.
     """
 

@@ -6,9 +6,11 @@ arithmetic that builds large texts. An absent variable or field renders as nothi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import jinja2
 from jinja2 import nodes
@@ -72,7 +74,13 @@ def _environment() -> _Environment:
     environment.globals.clear()
     environment.filters = {name: environment.filters[name] for name in _FILTERS}
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.policies["json.dumps_function"] = _dumps
     return environment
+
+
+def _dumps(value: object, **options: Any) -> str:
+    """JSON of what a template sees: candidates are mappings of any kind."""
+    return json.dumps(value, default=dict, **options)
 
 
 @lru_cache(maxsize=1024)

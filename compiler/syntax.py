@@ -317,7 +317,11 @@ Declaration: TypeAlias = ModelDecl | PromptDecl | OpDecl | PipelineDecl | LetDec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module(_Node):
-    """One source file. `comments` are the spans of its comments, in order, for the formatter."""
+    """One source file. `comments` are the spans of its comments, in order, for the formatter.
+
+    `unread` are the names of declarations left out because of syntax errors: they exist, though nothing else is known.
+    """
 
     declarations: tuple[Declaration, ...]
     comments: tuple[Span, ...] = field(default=(), compare=False, repr=False)
+    unread: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -29,16 +29,13 @@ def verify(graph: Graph, after: str) -> None:
     - a prompt is a template that reads only what its `Ask` hands it;
     - `joined` is set only where there are several draws to join.
     """
-    types: dict[str, Node] = {}
+    first: dict[str, Node] = {}
     for current in graph.nodes():
         _check_node(current, graph, after)
-        types[current.digest] = current
-    for current in types.values():
-        for given in current.inputs:
-            if given.type != types[given.digest].type:
-                raise GraphFault(
-                    after, f"two nodes `{given.label}` are equal, but {given.type} and its twin's type differ"
-                )
+        first[current.digest] = current
+    for given in (graph.output, *(i for current in first.values() for i in current.inputs)):
+        if given.type != first[given.digest].type:
+            raise GraphFault(after, f"two nodes `{given.label}` are equal, but {given.type} and its twin's type differ")
 
 
 def _check_node(current: Node, graph: Graph, after: str) -> None:

@@ -30,5 +30,10 @@ class Candidate:
     def having(self, name: str, value: FieldValue) -> Candidate:
         return Candidate(self.key, MappingProxyType({**self.fields, name: value}))
 
+    def without(self, name: str) -> Candidate:
+        if name not in self.fields:
+            return self
+        return Candidate(self.key, MappingProxyType({k: v for k, v in self.fields.items() if k != name}))
+
 
 Pool: TypeAlias = tuple[Candidate, ...]

@@ -6,7 +6,8 @@ RuntimeFailure
 │   ├── EmptyQuestion       R803
 │   ├── PromptTooLong       R804
 │   ├── EmptyPool           R805
-│   └── UnreadableReply     R806  (only where the program says `fail`)
+│   ├── UnreadableReply     R806  (only where the program says `fail`)
+│   └── FaultyPrompt        E406  a template cannot be rendered with this example's values
 ├── EngineFailure           R807  a call failed; `retryable` says whether trying again can help
 ├── CapabilityMissing       E606  an engine cannot do what the plan needs; found before the first call
 ├── ModelNotFound           E605
@@ -19,13 +20,13 @@ from __future__ import annotations
 
 __all__ = [
     "CapabilityMissing", "ConfigurationError", "EmptyPool", "EmptyQuestion", "EngineFailure", "ExampleFailure",
-    "ModelNotFound", "PackageMissing", "PromptTooLong", "RuntimeFailure", "UnreadableReply",
+    "FaultyPrompt", "ModelNotFound", "PackageMissing", "PromptTooLong", "RuntimeFailure", "UnreadableReply",
 ]  # fmt: skip
 
 
 class RuntimeFailure(Exception):
-    """Base. `code` is the diagnostic code, `retryable` whether the same call may succeed later, `place` where the source
-    asked for it (`file:line:column`), `help` a way out."""
+    """Base. `code` is the diagnostic code, `retryable` whether the same call may succeed later, `place` where the
+    source asked for it (`file:line:column`), `help` a way out."""
 
     code = "R807"
     retryable = False
@@ -55,6 +56,10 @@ class EmptyPool(ExampleFailure):
 
 class UnreadableReply(ExampleFailure):
     code = "R806"
+
+
+class FaultyPrompt(ExampleFailure):
+    code = "E406"
 
 
 class EngineFailure(RuntimeFailure):

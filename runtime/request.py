@@ -57,8 +57,8 @@ class Request:
 class SampledText:
     """One completion. `logprobs`: natural logarithm of the probability of each generated token under the model's own
     distribution (temperature 1, no truncation), the end-of-text token included where one ended the sample; empty where
-    the engine has none. `finish`: `stop` for the end of text or a stop string (which is not part of `text`), `length` for
-    max_tokens."""
+    the engine has none. `finish`: `stop` for the end of text or a stop string (which is not part of `text`), `length`
+    for max_tokens."""
 
     text: str
     tokens: int

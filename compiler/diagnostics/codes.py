@@ -28,7 +28,6 @@ _TITLES: dict[str, str] = {
     "E107": "reserved word as a name",
     "E108": "unknown escape",
     "E109": "closing bracket too many",
-    "E110": "file too large",
     # E2: names
     "E201": "unknown name",
     "E202": "name declared twice",

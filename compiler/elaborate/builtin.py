@@ -78,7 +78,7 @@ EXTRACT = Signature(
     (
         Parameter("pool", Kind(Base.POOL, fields=("text",))),
         Parameter("kind", _words(*AnswerKind), REQUIRED, "what an answer looks like"),
-        Parameter("pattern", Kind(Base.TEXT, optional=True), None, "for `regex`: its first group is the answer"),
+        Parameter("pattern", Kind(Base.TEXT, optional=True), None, "for `regex` (RE2): its first group is the answer"),
         Parameter("after", Kind(Base.TEXT, optional=True), None, "read behind the last occurrence of this marker"),
     ),
     doc="Reads the final answer out of each candidate's text, into `answer`; absent where there is none.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -39,6 +38,7 @@ from pnyx.compiler.operators import (
     Take,
     Vote,
 )
+from pnyx.compiler.patterns import PatternFault, compile_pattern
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Chat, Pool
 
@@ -246,9 +246,10 @@ def _extract(call: BuiltinCall) -> Value:
         if pattern is None:
             return call.fault("E204", "`extract(regex)` needs `pattern`", "kind", help='add `pattern = "…"`')
         try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            return call.fault("E401", f"the pattern is faulty: {error}", "pattern", help="patterns are Python's `re`")
+            compile_pattern(pattern)
+        except PatternFault as fault:
+            help = "patterns are RE2's: no look-around, no back-references"
+            return call.fault("E401", f"the pattern is faulty: {fault}", "pattern", help=help)
     elif pattern is not None:
         return call.fault("E307", f"`pattern` has no meaning for `{kind}`", "pattern", help="use `extract(regex, …)`")
     return _over_pool(call, Extract(answer=kind, pattern=pattern, after=call.text("after")))

@@ -1,4 +1,4 @@
-"""What every engine is: it answers requests for one model. `pnyx.runtime.engines.conformance` is the suite it must pass."""
+"""What every engine is: it answers requests for one model, and passes `pnyx.runtime.engines.conformance`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ class EngineInfo:
 class Engine(Protocol):
     """Many `complete` calls run at once; the engine batches them. Cancelling the awaiting task frees its slots.
 
-    `complete` raises PromptTooLong where prompt and max_tokens do not fit (the prompt alone fills the context; otherwise
-    max_tokens is cut to what is left), EngineFailure for everything else that goes wrong. One failing request never harms
-    another.
+    `complete` raises PromptTooLong where the prompt alone fills the context (else max_tokens is cut to what is left),
+    EngineFailure for everything else that goes wrong. One failing request never harms another.
     """
 
     @property

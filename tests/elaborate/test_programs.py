@@ -18,7 +18,8 @@ def test_several_models_are_an_ensemble() -> None:
 
 
 def test_repeat_unrolls_and_reassigns() -> None:
-    plan = compiled(body("x = query |> generate(small, n = 2)\nrepeat 3 { x = x |> critique(judge) |> fuse(judge) }\nx"))
+    text = "x = query |> generate(small, n = 2)\nrepeat 3 { x = x |> critique(judge) |> fuse(judge) }\nx"
+    plan = compiled(body(text))
     assert kinds(plan) == ["sample", *["ask", "ask"] * 3]
 
 

@@ -1,0 +1,110 @@
+"""A cost report as a table for people and as data for programs. Printing it is not done here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pnyx.compiler.cost.estimate import Cost, CostReport, NodeCost
+from pnyx.compiler.cost.interval import Estimate, show
+from pnyx.compiler.operators import Ask, Sample
+from pnyx.compiler.plan import Plan, PlanNode, PlanType
+
+__all__ = ["COLUMNS", "Row", "explain_rows", "show_type", "to_json"]
+
+COLUMNS = ("node", "model", "gives", "calls", "samples", "tokens in", "tokens out", "FLOPs", "money", "depth")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`cells` in the order of COLUMNS, as text. `index` is the node's in the plan; None for the total. `free`: the node
+    asks no model."""
+
+    index: int | None
+    cells: tuple[str, ...]
+    place: str | None
+    free: bool
+
+
+def explain_rows(plan: Plan, report: CostReport) -> tuple[Row, ...]:
+    """One row for each node, in the order of the plan, and the total. Estimates read `expected (least–most)`."""
+    rows = [_row(plan.nodes[entry.index], entry) for entry in report.nodes]
+    gives = show_type(plan.nodes[plan.output].type)
+    total = Row(None, ("total", "", gives, *_figures(report.total), show(report.depth)), None, False)
+    return (*rows, total)
+
+
+def show_type(type: PlanType) -> str:
+    """As in the source: `Chat`, `Pool[2..8]{text}`; log-probability and model, which every pool has, left out."""
+    if type.fields is None:
+        return "Chat"
+    size = str(type.low) if type.low == type.high else f"{type.low}..{type.high}"
+    fields = ", ".join(name for name in type.fields if name not in ("logprob", "model"))
+    return f"Pool[{size}]{{{fields}}}"
+
+
+def to_json(plan: Plan, report: CostReport) -> dict[str, Any]:
+    """JSON data; what has no bound or is not known is null."""
+    return {
+        "pipeline": plan.pipeline,
+        "digest": plan.digest,
+        "measured": report.measured,
+        "total": {**_cost_json(report.total), "depth": _json(report.depth)},
+        "nodes": [
+            {
+                "index": entry.index,
+                "label": current.label,
+                "kind": current.operator.kind,
+                "model": current.operator.model if isinstance(current.operator, Sample | Ask) else None,
+                "inputs": list(current.inputs),
+                "type": show_type(current.type),
+                "stream": current.stream,
+                "place": str(current.place) if current.place else None,
+                "size": _json(entry.size),
+                **_cost_json(entry.cost),
+                "depth": _json(entry.depth),
+            }
+            for entry in report.nodes
+            for current in (plan.nodes[entry.index],)
+        ],
+    }
+
+
+def _row(current: PlanNode, entry: NodeCost) -> Row:
+    operator = current.operator
+    asks = isinstance(operator, Sample | Ask)
+    model = operator.model if isinstance(operator, Sample | Ask) else ""
+    figures = (*_figures(entry.cost), show(entry.depth)) if asks else ("",) * 7
+    place = str(current.place) if current.place else None
+    return Row(entry.index, (current.label, model, show_type(current.type), *figures), place, not asks)
+
+
+def _figures(cost: Cost) -> tuple[str, ...]:
+    money = "—" if cost.money is None else f"${show(cost.money)}"
+    return (
+        show(cost.calls),
+        show(cost.samples),
+        show(cost.prompt_tokens),
+        show(cost.generated_tokens),
+        show(cost.flops),
+        money,
+    )
+
+
+def _cost_json(cost: Cost) -> dict[str, Any]:
+    return {
+        "calls": _json(cost.calls),
+        "samples": _json(cost.samples),
+        "prompt_tokens": _json(cost.prompt_tokens),
+        "generated_tokens": _json(cost.generated_tokens),
+        "flops": _json(cost.flops),
+        "money": _json(cost.money),
+    }
+
+
+def _json(estimate: Estimate | None) -> dict[str, float | None] | None:
+    if estimate is None:
+        return None
+    figures = {"least": estimate.least, "expected": estimate.expected, "most": estimate.most}
+    return {name: None if math.isinf(value) else round(value, 9) for name, value in figures.items()}

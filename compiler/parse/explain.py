@@ -1,0 +1,349 @@
+"""Explain: why a token does not fit, in words for a person.
+
+Invariant: the message states what is expected or wrong at the smallest place; what follows from a likely habit or slip
+is proposed in `help`. The special cases come first, each a function that gives None where it does not apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+from pnyx.compiler.diagnostics import Diagnostic, Label, nearest
+from pnyx.compiler.parse.scan import DECLARATION_WORDS
+from pnyx.compiler.parse.token import Token
+from pnyx.compiler.source import Span
+
+__all__ = ["Misfit", "explain"]
+
+_COMPARISONS: Final = frozenset({"EQUALS", "DIFFERS", "LESSTHAN", "AT_MOST", "MORETHAN", "AT_LEAST"})
+_ARITHMETIC: Final = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT"})
+_OPERATORS: Final = _COMPARISONS | _ARITHMETIC | {"OR", "AND", "NOT", "DOTS", "PIPE"}
+_STARTS: Final = frozenset(
+    "NAME NUMBER STRING TRUE FALSE NONE PLACEHOLDER LPAR LSQB TUNE RETRY MINUS NOT IF MATCH EACH".split()
+)
+_STATEMENT_STARTS: Final = frozenset({"REPEAT", "FOR", "LOOP"})
+_ENDS: Final = frozenset("NAME NUMBER STRING TRUE FALSE NONE PLACEHOLDER RPAR RSQB RBRACE".split())
+# Words that stand between expressions: where one is to begin, such a word is meant as a name.
+_BETWEEN: Final = frozenset({"IN", "THEN", "UNTIL"})
+_KINDS: Final = {
+    "MODEL": "a model", "PROMPT": "a prompt", "OP": "an op", "PIPELINE": "a pipeline", "LET": "a `let`",
+    "BENCHMARK": "a benchmark", "SEARCH": "a search",
+}  # fmt: skip
+_DECLARATION_HELP: Final = "a file is made of " + ", ".join(f"`{w}`" for w in DECLARATION_WORDS[:-1]) + " and `extern`"
+_FOREIGN_TOP: Final = {
+    "def": "a technique is an `op NAME(…) { … }`, an entry point a `pipeline NAME(query) { … }`",
+    "function": "a technique is an `op NAME(…) { … }`",
+    "func": "a technique is an `op NAME(…) { … }`",
+    "fn": "a technique is an `op NAME(…) { … }`",
+    "class": "there are no classes; a technique is an `op NAME(…) { … }`",
+    "const": "a value gets its name with `let NAME = …`",
+    "var": "a value gets its name with `let NAME = …`",
+    "from": 'write `import NAME` or `import "file.pnyx"`',
+    "use": 'write `import NAME` or `import "file.pnyx"`',
+    "include": 'write `import NAME` or `import "file.pnyx"`',
+}
+_FOREIGN: Final = {
+    "return": "the last expression of a block is its value",
+    "yield": "the last expression of a block is its value",
+    "while": "write `loop max N until CONDITION { … }`",
+    "elif": "write `} else if CONDITION {`",
+    "def": "an `op` stands at the top of the file",
+    "var": "write `NAME = …`",
+    "const": "write `NAME = …`",
+    "is": "a comparison is written `==`",
+    "lambda": "an operator with a hole `_` is an operator value: `critique(_, judge)`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Token `index` of `tokens` (their number: the end) does not fit; any type of `accepted` would.
+
+    `texts` gives the text of every word and mark.
+    """
+
+    tokens: Sequence[Token]
+    index: int
+    accepted: Set[str]
+    texts: Mapping[str, str]
+
+    def at(self, offset: int) -> Token | None:
+        index = self.index + offset
+        return self.tokens[index] if 0 <= index < len(self.tokens) else None
+
+    @property
+    def token(self) -> Token | None:
+        """The token, or None where a line ends."""
+        token = self.at(0)
+        return None if token is None or token.type == "_NL" else token
+
+    @property
+    def previous(self) -> Token | None:
+        return self.at(-1)
+
+    def kind(self, offset: int = 0) -> str:
+        token = self.at(offset)
+        return token.type if token else "$END"
+
+    @property
+    def span(self) -> Span:
+        token, previous = self.token, self.previous
+        if token:
+            return token.span
+        assert previous is not None, "an empty piece fits"
+        return Span(previous.source, previous.end, previous.end)
+
+
+def explain(misfit: Misfit) -> Diagnostic:
+    for case in _CASES:
+        if diagnostic := case(misfit):
+            return diagnostic
+    return _expected(misfit)
+
+
+def _diagnostic(message: str, span: Span, help: str | None = None, label: str = "", code: str = "E101") -> Diagnostic:
+    return Diagnostic(code, message, Label(span, label), (), help)
+
+
+def _no_declaration(misfit: Misfit) -> Diagnostic | None:
+    token = misfit.token
+    if misfit.index or token is None:
+        return None
+    text = token.text if token.type != "STRING" else "a string"
+    if token.type == "NAME" and (near := nearest(text, DECLARATION_WORDS)) and misfit.kind(1) in ("NAME", "STRING"):
+        help = f"did you mean `{near}`?"
+    elif misfit.kind(1) == "EQUAL":
+        help = f"a value gets its name with `let {text} = …`, a model with `model {text} = …`"
+    else:
+        help = _FOREIGN_TOP.get(text, _DECLARATION_HELP)
+    found = text if token.type == "STRING" else f"`{text}`"
+    return _diagnostic(f"expected a declaration, found {found}", token.span, help)
+
+
+def _reserved(misfit: Misfit) -> Diagnostic | None:
+    token = misfit.token
+    if token is None or not token.text.isidentifier() or token.type == "NAME" or "NAME" not in misfit.accepted:
+        return None
+    wants_name = "STRING" not in misfit.accepted and "EACH" not in misfit.accepted
+    if not wants_name and token.type not in _BETWEEN and misfit.kind(1) not in ("EQUAL", "COMMA", "COLON"):
+        return None
+    help = f"choose another name, such as `{token.text}_`"
+    return _diagnostic(f"`{token.text}` is a reserved word and cannot be a name", token.span, help, code="E107")
+
+
+def _reserved_target(misfit: Misfit) -> Diagnostic | None:
+    """`repeat = 3`, `true = 3`: the word was taken for what it is, and the `=` does not fit."""
+    previous = misfit.previous
+    if misfit.kind() != "EQUAL" or previous is None or previous.type == "NAME" or not previous.text.isidentifier():
+        return None
+    if misfit.index == 1:
+        return None
+    help = f"choose another name, such as `{previous.text}_`"
+    return _diagnostic(f"`{previous.text}` is a reserved word and cannot be a name", previous.span, help, code="E107")
+
+
+def _colon(misfit: Misfit) -> Diagnostic | None:
+    if misfit.token is None or misfit.kind() != "COLON":
+        return None
+    if misfit.kind(1) in ("$END", "_NL"):
+        help = "a block stands between `{` and `}`"
+        return _diagnostic("a block does not start with `:`", misfit.span, help, "expected `{`")
+    if "EQUAL" in misfit.accepted or misfit.kind(-1) == "NAME":
+        return _diagnostic("a value is given with `=`, not `:`", misfit.span, "write `=`", "expected `=`")
+    return None
+
+
+def _equal(misfit: Misfit) -> Diagnostic | None:
+    previous = misfit.previous
+    if misfit.kind() != "EQUAL" or previous is None:
+        return None
+    if previous.type in _ARITHMETIC and previous.end == misfit.span.start:
+        operator = previous.text
+        target = misfit.at(-2)
+        name = target.text if target and target.type == "NAME" else "x"
+        help = f"write `{name} = {name} {operator} …`"
+        return _diagnostic(
+            f"`{operator}=` is not an operator", Span(previous.source, previous.start, misfit.span.end), help
+        )
+    if previous.type in _ENDS and misfit.accepted & _COMPARISONS:
+        help = "a comparison is written `==`; only a name can be given a value with `=`"
+        return _diagnostic("`=` cannot stand here", misfit.span, help)
+    return None
+
+
+def _chained(misfit: Misfit) -> Diagnostic | None:
+    token, kind = misfit.token, misfit.kind()
+    if token is None or "PIPE" not in misfit.accepted or misfit.kind(-1) not in _ENDS:
+        return None
+    if not misfit.accepted & {"PLUS", "OR"} and kind in _OPERATORS:
+        help = "put the pipe in parentheses: `(… |> …)`"
+        return _diagnostic(f"`{token.text}` cannot follow a pipe", token.span, help)
+    if kind in _COMPARISONS and "AND" in misfit.accepted:
+        help = "compare two values at a time: `a < b and b < c`"
+        return _diagnostic("comparisons do not chain", token.span, help)
+    return None
+
+
+def _arrow(misfit: Misfit) -> Diagnostic | None:
+    if misfit.kind() == "ARROW" and "YIELDS" in misfit.accepted:
+        return _diagnostic("unexpected `->`", misfit.span, "an arm is written `PATTERN => VALUE`")
+    if misfit.kind() not in ("ARROW", "YIELDS") or "PIPE" not in misfit.accepted:
+        return None
+    return _diagnostic(f"unexpected `{misfit.span.text}`", misfit.span, "a pipe is written `|>`")
+
+
+def _else(misfit: Misfit) -> Diagnostic | None:
+    if misfit.kind() != "ELSE":
+        return None
+    if misfit.kind(-1) == "_NL" and misfit.kind(-2) == "RBRACE":
+        help = "write `} else {` on one line"
+        return _diagnostic("`else` must stand on the line of the `}` before it", misfit.span, help)
+    return _diagnostic("`else` without an `if` before it", misfit.span)
+
+
+def _misplaced_declaration(misfit: Misfit) -> Diagnostic | None:
+    previous = misfit.previous
+    starts_statement = misfit.kind(-2) in ("_NL", "LBRACE", "FIELDS")
+    if previous is None or not starts_statement or previous.type != "NAME" or misfit.kind() not in ("NAME", "STRING"):
+        return None
+    word = previous.text
+    if word in DECLARATION_WORDS:
+        help = f"write `{misfit.span.text} = …`" if word == "let" else "move it out of the block"
+        return _diagnostic(f"`{word}` stands only at the top of a file, outside all blocks", previous.span, help)
+    return None
+
+
+def _foreign_word(misfit: Misfit) -> Diagnostic | None:
+    previous = misfit.previous
+    for token in (previous, misfit.token):
+        if (
+            token
+            and token.type == "NAME"
+            and token.text in _FOREIGN
+            and (misfit.token is None or misfit.kind() in _STARTS)
+        ):
+            return _diagnostic(f"`{token.text}` is not a word of the language", token.span, _FOREIGN[token.text])
+    return None
+
+
+def _open_ended(misfit: Misfit) -> Diagnostic | None:
+    """An operator or `=` at the end of a line."""
+    previous = misfit.previous
+    if misfit.token is not None or previous is None or previous.type not in _OPERATORS | {"EQUAL"}:
+        return None
+    if "NAME" not in misfit.accepted:
+        return None
+    if previous.type == "PIPE":
+        help = "`|>` starts the line of its stage"
+    elif previous.type == "EQUAL":
+        help = "the value starts on the line of the `=`"
+    else:
+        help = "a statement ends with its line; inside `( )` it may go on"
+    what = _phrase(misfit) or "an expression"
+    return _diagnostic(f"expected {what} after `{previous.text}`", misfit.span, help, f"expected {what}")
+
+
+def _missing_separator(misfit: Misfit) -> Diagnostic | None:
+    token, kind = misfit.token, misfit.kind()
+    if token is None or misfit.kind(-1) not in _ENDS or kind not in _STARTS | _STATEMENT_STARTS or kind == "LPAR":
+        return None
+    if "COMMA" in misfit.accepted:
+        help = "a comma stands between two arguments, items or entries"
+        return _diagnostic(f"expected `,` before {_found(token)}", token.span, help, "expected `,`")
+    if "_NL" in misfit.accepted:
+        help = "one statement stands on one line"
+        return _diagnostic(f"expected a new line before {_found(token)}", token.span, help)
+    return None
+
+
+def _body(misfit: Misfit) -> Diagnostic | None:
+    """`-> Pool{ … }`: the body was taken for the fields of the type."""
+    if misfit.tokens[0].type != "OP" or misfit.kind() in ("COMMA", "RBRACE"):
+        return None
+    opening = next((t for t in map(misfit.at, (0, -1, -2)) if t and t.type == "FIELDS"), None)
+    if opening is None or not misfit.accepted & {"COMMA", "LBRACE", "NAME"}:
+        return None
+    help = "leave a space between the type and the `{` of the body"
+    return _diagnostic("`{` right behind a type lists its fields", opening.span, help)
+
+
+def _found(token: Token | None) -> str:
+    if token is None:
+        return "the end of the line"
+    return "a string" if token.type == "STRING" else f"`{token.text}`"
+
+
+def _context(misfit: Misfit) -> str:
+    previous = misfit.previous
+    if previous is None:
+        return ""
+    before = misfit.at(-2)
+    if previous.type == "NAME" and before and before.type in _KINDS:
+        return f" after the name of {_KINDS[before.type]}"
+    if previous.type in ("_NL", ""):
+        return ""
+    if previous.type == "STRING":
+        return " after the string"
+    return f" after `{previous.text}`" if previous.text else ""
+
+
+def _phrase(misfit: Misfit) -> str | None:
+    """What is expected, in a few words, or None where it could be too many things."""
+    left = set(misfit.accepted)
+    words: list[str] = []
+    after_value = misfit.kind(-1) in _ENDS
+    if "PIPE" in left or after_value:
+        if left & _OPERATORS:
+            left.discard("LPAR")
+        left -= _OPERATORS | {"DOT", "ELSE", "QMARK"}
+    if left >= {"NAME", "EACH"}:
+        words.append(
+            "a statement" if left & _STATEMENT_STARTS else "an expression" if "NUMBER" in left else "an operator"
+        )
+        left -= _STARTS | _STATEMENT_STARTS
+    elif "NAME" in left and misfit.kind(-1) in ("COLON", "ARROW"):
+        words.append("a type")
+        left.discard("NAME")
+    if "FIELDS" in left and "LBRACE" in left:
+        left.discard("FIELDS")
+    if left & {"_NL", "$END"}:
+        words.append("a new line")
+        left -= {"_NL", "$END"}
+    plain = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number"}
+    words += [plain[kind] for kind in plain if kind in left]
+    words += sorted(f"`{misfit.texts[kind]}`" if kind in misfit.texts else "`{`" for kind in left - set(plain))
+    if not words or len(words) > 4:
+        return None
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" or {words[-1]}"
+
+
+def _expected(misfit: Misfit) -> Diagnostic:
+    phrase = _phrase(misfit)
+    if phrase is None:
+        return _diagnostic(f"unexpected {_found(misfit.token)}", misfit.span)
+    help = None
+    if phrase == "`=`" and misfit.kind() in ("STRING", "NAME", "NUMBER", "LPAR", "LSQB"):
+        help = "put `=` between the name and the value"
+    elif misfit.kind() == "LBRACE" and "LPAR" in misfit.accepted and misfit.kind(-2) in ("OP", "PIPELINE"):
+        help = "name what goes in: `(query)`"
+    message = f"expected {phrase}{_context(misfit)}, found {_found(misfit.token)}"
+    return _diagnostic(message, misfit.span, help, f"expected {phrase}")
+
+
+_CASES: Final[tuple[Callable[[Misfit], Diagnostic | None], ...]] = (
+    _no_declaration,
+    _reserved,
+    _reserved_target,
+    _colon,
+    _equal,
+    _chained,
+    _arrow,
+    _else,
+    _misplaced_declaration,
+    _foreign_word,
+    _body,
+    _open_ended,
+    _missing_separator,
+)

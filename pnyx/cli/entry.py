@@ -1,0 +1,144 @@
+"""From arguments to an exit code: finds the command, runs it, and turns everything that goes wrong into text.
+
+Exit codes: 0 done, 1 the user's program or data is wrong, 2 usage, 4 an engine failed, 70 a bug in Pnyx,
+130 interrupted. (3 is kept for a budget or deadline that was reached.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+
+__all__ = ["main"]
+
+# Command: what it does, and the module that does it.
+_COMMANDS = {
+    "check": ("report everything that is wrong with programs", "pnyx.cli.check"),
+    "fmt": ("rewrite programs in the standard form", "pnyx.cli.fmt"),
+    "explain": ("show what a pipeline will cost, node by node, before it runs", "pnyx.cli.explain"),
+    "graph": ("draw a pipeline as Mermaid, SVG or HTML", "pnyx.cli.graph"),
+    "compile": ("write a pipeline as a plan file that `run` and `map` take", "pnyx.cli.compile"),
+    "run": ("answer one question", "pnyx.cli.run"),
+    "map": ("answer every row of a JSONL file, in order", "pnyx.cli.map"),
+    "models": ("list, fetch and find language models", "pnyx.cli.models"),
+    "new": ("write a starter program", "pnyx.cli.new"),
+}
+
+_EXIT_BUG = 70
+_EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; never raises, whatever the user gives."""
+    if argv is None:
+        _write_utf8()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _finish(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_quietly()
+    return code
+
+
+def _write_utf8() -> None:
+    """Whatever the locale says: rows, plans and programs are UTF-8, and no character may end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _finish(arguments: list[str]) -> int:
+    try:
+        return _dispatch(arguments)
+    except SystemExit as stop:  # argparse, after `--help` or wrong usage
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _report(error)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = next((a for a in arguments if not a.startswith("-")), None)
+    parser = _parser(name)
+    if name is not None and name not in _COMMANDS:
+        parser.error(_unknown_command(name))
+    options = parser.parse_args(arguments)
+    if name is None:
+        parser.print_help()
+        return 0
+    return int(import_module(_COMMANDS[name][1]).run(options))
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser of all commands; only the chosen one has its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="pnyx",
+        description="Pnyx: a language, compiler and runtime for LLM inference-time architectures.",
+        epilog="`pnyx COMMAND --help` says more. `pnyx new` writes a first program.",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, (summary, module) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == chosen:
+            import_module(module).add_arguments(command)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Reads the version only when it is asked for: the metadata are slow to load."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: object) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=str(options["help"]))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"pnyx {version('pnyx')}")
+        parser.exit()
+
+
+def _unknown_command(name: str) -> str:
+    from pnyx.compiler.diagnostics import nearest
+
+    meant = nearest(name, _COMMANDS)
+    way_out = f"did you mean `{meant}`?" if meant else f"the commands are {', '.join(_COMMANDS)}"
+    return f"unknown command `{name}`; {way_out}"
+
+
+def _report(error: Exception) -> int:
+    from pnyx.cli.failures import describe
+
+    described = describe(error)
+    if described is not None:
+        print(described.text, file=sys.stderr)
+        return described.exit
+    print(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "this is a bug in Pnyx, not in your program; PNYX_DEBUG=1 shows where it happened",
+        file=sys.stderr,
+    )
+    if os.environ.get("PNYX_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    return _EXIT_BUG
+
+
+def _leave_quietly() -> int:
+    """The reader of our output has gone: what is still buffered has nowhere to go."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):
+        return 0
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return 0

@@ -1,0 +1,192 @@
+"""`pnyx map`: every row of a JSONL file, in order, streaming."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from pnyx.cli.bindings import configuration, with_facts
+from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, user_error
+from pnyx.cli.files import open_binary, write_text
+from pnyx.cli.plans import load_plan
+from pnyx.cli.profiles import add_to_profile, load_profile, profile_path
+from pnyx.cli.progress import counting
+from pnyx.cli.running import add_running_arguments, open_session, positive
+from pnyx.cli.summary import print_simulated, print_summary
+from pnyx.cli.terminal import count
+
+if TYPE_CHECKING:
+    from pnyx.compiler.cost import Profile
+    from pnyx.compiler.plan import Plan
+    from pnyx.runtime.config import Config
+    from pnyx.runtime.results import Result, Summary
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_running_arguments(parser)
+    parser.add_argument("rows", metavar="ROWS", help="a JSONL file; `-` is standard input")
+    parser.add_argument("-o", "--output", metavar="OUT", default="-", help="default: standard output")
+    parser.add_argument("--field", metavar="NAME", help="the field of a row that holds the question")
+    parser.add_argument("--window", metavar="N", type=positive, help="rows in flight at once")
+    parser.add_argument("--limit", metavar="N", type=positive, help="only the first N rows")
+    parser.add_argument("--show", action="store_true", help="print each question with its answer for a person to read")
+    parser.add_argument("--summary-json", metavar="FILE", help="write the summary as JSON too")
+
+
+@dataclass(slots=True)
+class _Account:
+    """One run: what is to be done, and what was done so far. `started` when the engines were open."""
+
+    plan: Plan
+    config: Config
+    summary: Summary
+    measured: Profile
+    unread: Counter[str] = field(default_factory=Counter)
+    started: float | None = None
+
+    def add(self, result: Result) -> None:
+        self.summary.add(result)
+        self.unread.update(failure.node for failure in result.failures)
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self.started if self.started is not None else 0.0
+
+
+def run(options: argparse.Namespace) -> int:
+    from pnyx.compiler.cost import Profile
+    from pnyx.runtime.results import Summary
+
+    plan = load_plan(options)
+    account = _Account(plan, configuration(options, plan), Summary(), Profile())
+    _check_paths(options)
+    try:
+        asyncio.run(_map(options, account))
+    finally:  # an interruption keeps what was done, and says what it was
+        if account.started is not None:
+            _close(options, account)
+    if not account.summary.failed:
+        return 0
+    gone = account.summary.errors.get("R807", 0) == account.summary.examples
+    return EXIT_ENGINE if gone else EXIT_USER
+
+
+async def _map(options: argparse.Namespace, account: _Account) -> None:
+    from pnyx.runtime.rows import in_thread, read_rows
+
+    with _input(options.rows) as stream:
+        rows = islice(read_rows(stream, field=options.field), options.limit)
+        async with open_session(options, account.plan, account.config, account.measured) as session:
+            # Only now, so that a missing model leaves an older output alone.
+            with _output(options.output) as output, counting(account.plan.pipeline, _total(options)) as advance:
+                account.started = perf_counter()
+                mapped = session.map(rows if stream.seekable() else in_thread(rows))
+                async with aclosing(mapped) as results:
+                    async for result in results:
+                        account.add(result)
+                        _deliver(result, options, output)
+                        advance(_note(account))
+
+
+def _deliver(result: Result, options: argparse.Namespace, output: TextIO) -> None:
+    if not options.show or options.output != "-":
+        output.write(f"{result.to_json()}\n")
+        output.flush()
+    if options.show:
+        outcome = result.answer if result.error is None else f"{result.error.code}: {result.error.message}"
+        print(f"[{result.index + 1}] {_indented(result.question)}\n →  {_indented(outcome or '')}\n", flush=True)
+
+
+def _indented(text: str) -> str:
+    return text.strip().replace("\n", "\n    ")
+
+
+def _note(account: _Account) -> str:
+    rate = account.summary.generated_tokens / account.seconds
+    failed = f", {account.summary.failed} failed" if account.summary.failed else ""
+    return f"{rate:.0f} tokens/s{failed}"
+
+
+def _close(options: argparse.Namespace, account: _Account) -> None:
+    """The account of a run, and what it measured. The prediction is the one made before it."""
+    from pnyx.compiler.cost import estimate, to_json
+
+    seconds, summary, plan = account.seconds, account.summary, account.plan
+    profile = profile_path(options, plan, account.config)
+    predicted = estimate(with_facts(plan, account.config), load_profile(profile))
+    add_to_profile(profile, account.measured)
+    if summary.simulated:
+        print_simulated()
+    print_summary(summary, account.unread, seconds, predicted)
+    if options.output != "-":
+        print(f"{count(summary.examples, 'result')} in {options.output}", file=sys.stderr)
+    if options.summary_json:
+        data = summary.to_data() | {
+            "wall_seconds": round(seconds, 6),
+            "unread_by_operator": dict(sorted(account.unread.items())),
+            "predicted_per_question": to_json(plan, predicted)["total"],
+        }
+        write_text(options.summary_json, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """What can be known to be wrong with the files before a model is loaded."""
+    if options.rows != "-":
+        with _input(options.rows):
+            pass
+    if options.output == "-":
+        return
+    output = Path(options.output)
+    if output.is_dir():
+        raise user_error("E601", f"`{output}` is a folder", "name a file in it")
+    if options.rows != "-" and output.exists() and output.samefile(options.rows):
+        raise user_error("E601", f"`{output}` is the file of the rows", "name another output: this one would be lost")
+
+
+@contextmanager
+def _input(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield _standard_input()
+        return
+    with open_binary(name) as stream:
+        yield stream
+
+
+def _standard_input() -> BinaryIO:
+    """A reader of its own: at an interruption a thread still waits in it, and Python must not wait for its lock."""
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):
+        return sys.stdin.buffer
+    return open(descriptor, "rb", closefd=False)
+
+
+@contextmanager
+def _output(name: str) -> Iterator[TextIO]:
+    if name == "-":
+        yield sys.stdout
+        return
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+def _total(options: argparse.Namespace) -> int | None:
+    """How many rows there are to do, for the progress bar; None where that is not known before."""
+    if options.rows == "-" or not Path(options.rows).is_file():
+        return None
+    with Path(options.rows).open("rb") as stream:
+        return sum(1 for line in islice(stream, options.limit) if line.strip())

@@ -1,0 +1,66 @@
+"""Progress of long work, on standard error: bars where a person watches, one line a step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pnyx.cli.terminal import interactive
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["counting", "transferring"]
+
+
+@contextmanager
+def transferring() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Gives a function to call with what is being done, bytes done, and bytes in all or None."""
+    if not interactive(sys.stderr):
+        said: set[str] = set()
+
+        def say(what: str, _done: int, _total: int | None) -> None:
+            if what not in said:
+                said.add(what)
+                print(what, file=sys.stderr, flush=True)
+
+        yield say
+        return
+    from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TextColumn, TransferSpeedColumn
+
+    with _bars(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """Gives a function to call with a note after each item. Silent where nobody watches."""
+    if not interactive(sys.stderr):
+        yield lambda _note: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    with _bars(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+    ) as bars:  # fmt: skip
+        task = bars.add_task(what, total=total, note="")
+        yield lambda note: bars.update(task, advance=1, note=note)
+
+
+def _bars(*columns: object) -> Progress:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(*columns, console=Console(stderr=True))  # type: ignore[arg-type]

@@ -1,0 +1,69 @@
+"""What `run` and `map` share: their arguments, and a session on open engines."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pnyx.cli.bindings import add_binding_arguments
+from pnyx.cli.plans import add_plan_arguments
+from pnyx.cli.terminal import interactive
+
+if TYPE_CHECKING:
+    from pnyx.compiler.cost import Profile
+    from pnyx.compiler.plan import Plan
+    from pnyx.runtime.config import Config
+    from pnyx.runtime.session import Session
+
+__all__ = ["add_running_arguments", "open_session", "positive"]
+
+
+def add_running_arguments(parser: argparse.ArgumentParser) -> None:
+    add_plan_arguments(parser)
+    add_binding_arguments(parser)
+    parser.add_argument("--seed", metavar="N", type=_seed, help="another seed, other samples; default: 0")
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    return _whole(text, least=1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, least=0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number") from None
+    if not least <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from {least} on")
+    return number
+
+
+@asynccontextmanager
+async def open_session(
+    options: argparse.Namespace, plan: Plan, config: Config, profile: Profile
+) -> AsyncIterator[Session]:
+    """Opens the engines of the plan; raises RuntimeFailure where one cannot be. `profile` gets what is measured."""
+    from pnyx.runtime.engines.open import open_engines
+    from pnyx.runtime.session import Session
+
+    engines = open_engines(plan, config, engine=options.engine)
+    if interactive(sys.stderr):
+        print("opening the engine …", end="\r", file=sys.stderr, flush=True)
+    async with engines:
+        if interactive(sys.stderr):
+            print("\033[K", end="", file=sys.stderr, flush=True)
+        yield Session(
+            plan,
+            engines,
+            seed=config.run.seed if options.seed is None else options.seed,
+            window=getattr(options, "window", None) or config.run.window,
+            profile=profile,
+        )

@@ -1,0 +1,85 @@
+"""The account of a run for a person: what was done, what it took, predicted beside actual."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from pnyx.cli.tables import print_table
+from pnyx.cli.terminal import coloured, count
+
+if TYPE_CHECKING:
+    from pnyx.compiler.cost import CostReport, Estimate
+    from pnyx.runtime.results import Summary
+
+__all__ = ["duration", "print_line", "print_simulated", "print_summary"]
+
+SIMULATED = "SIMULATED: these answers come from a simulated world, not from a language model"
+
+
+def print_simulated() -> None:
+    marks = ("\033[1;33m", "\033[0m") if coloured(sys.stderr) else ("", "")
+    print(f"{marks[0]}{SIMULATED}{marks[1]}", file=sys.stderr)
+
+
+def print_line(summary: Summary, seconds: float) -> None:
+    """One line on one question."""
+    unread = f"; replies that could not be read: {summary.reading_failures}" if summary.reading_failures else ""
+    print(
+        f"{count(summary.calls, 'call')}, {count(summary.prompt_tokens, 'prompt token')}, "
+        f"{count(summary.generated_tokens, 'generated token')}, {duration(seconds)}{unread}",
+        file=sys.stderr,
+    )
+
+
+def print_summary(summary: Summary, unread: Mapping[str, int], seconds: float, predicted: CostReport) -> None:
+    """`unread`: replies that could not be read, by operator; `seconds` of the clock. What is predicted is per question;
+    the table shows it for the answered ones."""
+    failed = ", ".join(f"{code} {number}" for code, number in sorted(summary.errors.items()))
+    print(
+        f"\n{count(summary.examples, 'example')}: {summary.answered} answered, {summary.failed} failed"
+        f"{f' ({failed})' if failed else ''}; {duration(seconds)}, "
+        f"{_rate(summary.generated_tokens, seconds)} generated tokens/s\n",
+        file=sys.stderr,
+    )
+    print_table(
+        ("", "actual", "predicted", "off by"), list(_rows(summary, predicted)), right=(1, 2, 3), file=sys.stderr
+    )
+    by_operator = ", ".join(f"{operator} {number}" for operator, number in sorted(unread.items()))
+    print(f"\nreplies that could not be read: {by_operator or 'none'}", file=sys.stderr)
+
+
+def _rows(summary: Summary, predicted: CostReport) -> Iterator[tuple[str, str, str, str]]:
+    total = predicted.total
+    for name, actual, estimate in (
+        ("calls", summary.calls, total.calls),
+        ("samples", summary.samples, total.samples),
+        ("prompt tokens", summary.prompt_tokens, total.prompt_tokens),
+        ("generated tokens", summary.generated_tokens, total.generated_tokens),
+    ):
+        yield name, str(actual), *_compared(actual, estimate, summary.answered)
+
+
+def _compared(actual: int, estimate: Estimate, examples: int) -> tuple[str, str]:
+    from pnyx.compiler.cost.interval import show
+
+    expected = estimate.expected * examples
+    off = f"{(actual - expected) / expected:+.0%}" if expected else "—"
+    return show(estimate * examples), off
+
+
+def _rate(tokens: int, seconds: float) -> str:
+    return f"{tokens / seconds:.0f}" if seconds > 0 else "—"
+
+
+def duration(seconds: float) -> str:
+    """`0.42 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

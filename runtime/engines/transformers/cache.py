@@ -1,0 +1,148 @@
+"""Keys and values of the running batch, in storage that rows join and leave between two tokens.
+
+Row r holds its tokens in columns 0 … lengths[r] - 1, so a row's column is its position and rows of different lengths
+need no common alignment: joining copies a prompt in, leaving moves the last row into the gap, and a step writes one
+column a row in place. Invariants: rows are contiguous from 0; columns past a row's length hold finite leftovers, never
+NaN (a masked NaN would still spoil the sum).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from transformers import Cache
+from transformers.cache_utils import CacheLayerMixin
+
+__all__ = ["TILE", "Prefilled", "SlotCache"]
+
+TILE: Final = 16
+"""Columns are read in multiples of this: a vector register of bfloat16. Then no row has a remainder to be summed in an
+order of its own, and its attention does not depend on how many columns the others need."""
+
+_BLOCK: Final = 128
+"""Columns by which the storage grows. Growing copies everything, so not too few; all rows pay for unused ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """A prompt after its prefill: per layer keys and values (heads × tokens × size), and the logits (vocabulary) of the
+    token that follows."""
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    logits: Tensor
+
+    @property
+    def length(self) -> int:
+        return self.layers[0][0].shape[1]
+
+
+class SlotCache:
+    """`rows`: the rows of the coming step; `positions`: the column that it writes, per row; `width`: columns that it
+    reads, of which a row's own mask leaves those up to its position.
+
+    A lone row takes part twice: a product with a single row goes by another code path than one with several, with other
+    rounding, and costs as much as one with two.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._layers: list[_SlotLayer] = []
+        self.lengths: list[int] = []
+        self.rows = torch.empty(0, dtype=torch.long)
+        self.positions = torch.empty(0, dtype=torch.long)
+        self.width = 0
+
+    def add(self, prompt: Prefilled) -> None:
+        """A new row at the end, a copy of `prompt`. Where memory lacks, it raises and the rows are as before."""
+        row = len(self.lengths)
+        if not self._layers:
+            self._layers = [_SlotLayer(self, keys, values) for keys, values in prompt.layers]
+        self._reserve(row + 1, max((*self.lengths, prompt.length)) + 1)
+        for layer, (keys, values) in zip(self._layers, prompt.layers, strict=True):
+            layer.keys[row, :, : prompt.length] = keys
+            layer.values[row, :, : prompt.length] = values
+        self.lengths.append(prompt.length)
+
+    def remove(self, row: int) -> None:
+        """The last row takes the place of `row`. Without rows the storage is given back."""
+        last = len(self.lengths) - 1
+        length = self.lengths[last]
+        if row != last:
+            for layer in self._layers:
+                layer.keys[row, :, :length] = layer.keys[last, :, :length]
+                layer.values[row, :, :length] = layer.values[last, :, :length]
+        self.lengths[row] = length
+        self.lengths.pop()
+        if not self.lengths:
+            self._layers = []
+
+    def begin_step(self) -> Cache:
+        """The cache to hand to the model with one new token a row."""
+        self.width = -(-(max(self.lengths) + 1) // TILE) * TILE
+        self._reserve(len(self.lengths), self.width)
+        rows = range(len(self.lengths)) if len(self.lengths) > 1 else (0, 0)
+        self.rows = torch.tensor(rows, device=self._device)
+        self.positions = torch.tensor([self.lengths[row] for row in rows], device=self._device)
+        return Cache(layers=[*self._layers])
+
+    def end_step(self) -> None:
+        self.lengths = [length + 1 for length in self.lengths]
+
+    def _reserve(self, rows: int, columns: int) -> None:
+        """Each tensor by itself, so that nothing is lost where memory ends half-way."""
+        live = len(self.lengths), max(self.lengths, default=0)
+        for layer in self._layers:
+            layer.keys = _grown(layer.keys, rows, columns, live)
+            layer.values = _grown(layer.values, rows, columns, live)
+
+
+def _grown(old: Tensor, rows: int, columns: int, live: tuple[int, int]) -> Tensor:
+    have_rows, heads, have_columns, size = old.shape
+    if rows <= have_rows and columns <= have_columns:
+        return old
+    rows = have_rows if rows <= have_rows else max(rows, 2 * have_rows)
+    columns = max(have_columns, -(-columns // _BLOCK) * _BLOCK)
+    new = old.new_zeros((rows, heads, columns, size))
+    new[: live[0], :, : live[1]] = old[: live[0], :, : live[1]]
+    return new
+
+
+class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """One layer, in the interface that the models of transformers call."""
+
+    is_sliding = False
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, slots: SlotCache, keys: Tensor, values: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._slots = slots
+        self.keys = keys.new_zeros((0, keys.shape[0], 0, keys.shape[2]))
+        self.values = values.new_zeros((0, values.shape[0], 0, values.shape[2]))
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """The storage is there before the model sees it."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        slots = self._slots
+        self.keys[slots.rows, :, slots.positions] = key_states[:, :, 0]
+        self.values[slots.rows, :, slots.positions] = value_states[:, :, 0]
+        live = len(slots.lengths)
+        keys, values = self.keys[:live, :, : slots.width], self.values[:live, :, : slots.width]
+        rows = len(slots.rows)  # as many but for a lone row, which is seen twice without a copy
+        return keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
+        return self._slots.width, 0
+
+    def get_seq_length(self) -> int:
+        return self._slots.width - 1
+
+    def get_max_length(self) -> int:
+        return -1

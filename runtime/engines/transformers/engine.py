@@ -1,0 +1,97 @@
+"""The public face of the engine: opening a model folder, and the asynchronous side of a request."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pnyx.runtime.engines.engine import Capability, EngineInfo
+from pnyx.runtime.errors import ConfigurationError, PackageMissing
+from pnyx.runtime.request import Request, Response
+
+if TYPE_CHECKING:
+    from pnyx.runtime.engines.transformers.worker import Worker
+
+__all__ = ["TransformersEngine"]
+
+_WINDOW: Final = 64
+"""On two CPU cores tokens per second still rise from 32 to 64 rows; beyond, attention over the cache eats the gain."""
+
+
+class TransformersEngine:
+    """A model that runs in this process, on one thread of its own that decodes all requests together.
+
+    Requests join and leave the running batch between two tokens; the n samples of a request share one prefill. The
+    random numbers of a sample depend on its own seed and position alone. The probabilities do not: the last bits of a
+    floating-point sum depend on the shape of the batch, and where two tokens are about equally likely they decide. In
+    float32 this is rare, in bfloat16 common. So "a result never depends on batching" is exact on the simulated engine
+    alone; here only a stored sample, which is never redrawn, is safe from it.
+
+    A choice counts by the first token of the string as given: after most chat templates a reply starts without a space,
+    so ask for `Yes`, not ` Yes`. Choices with the same first token have the same probability.
+    """
+
+    def __init__(self, worker: Worker, info: EngineInfo) -> None:
+        self._worker = worker
+        self._info = info
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        model: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        window: int | None = None,
+    ) -> TransformersEngine:
+        """Load the weights (seconds) and start the thread.
+
+        `folder` is in the format of `save_pretrained`; `model` is the identity that `info` reports. `device`: `cpu` or
+        `cuda`, `cuda:1`, …; without it a GPU where there is one. `dtype`: `float32`, `bfloat16`, `float16`; without it
+        bfloat16 where the machine multiplies it natively. `window`: rows decoded together.
+
+        Raises PackageMissing, ModelNotFound, ConfigurationError; EngineFailure where the weights cannot be loaded.
+        """
+        for package in ("torch", "transformers"):
+            if find_spec(package) is None:
+                raise PackageMissing(
+                    f"the transformers engine needs the package `{package}`",
+                    help='install it with `pip install "pnyx[transformers]"`',
+                )
+        if window is not None and window < 1:
+            raise ConfigurationError(f"window is {window}, but at least one sample must fit", help="set 1 or more")
+        from pnyx.runtime.engines.transformers.loading import load
+        from pnyx.runtime.engines.transformers.worker import Worker
+
+        loaded = load(folder, device=device, dtype=dtype)
+        info = EngineInfo(
+            engine="transformers",
+            model=model,
+            context=loaded.context,
+            parameters=float(loaded.parameters),
+            window=window or _WINDOW,
+            capabilities=frozenset({Capability.CHOICES, Capability.LOGPROBS}),
+        )
+        return cls(Worker(loaded, window=info.window), info)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    @property
+    def running(self) -> int:
+        """Samples that are being drawn now."""
+        return self._worker.running
+
+    async def complete(self, request: Request) -> Response:
+        """See `Engine`. Cancelling the awaiting task cancels the future, and the worker drops its rows before the next
+        token."""
+        return await asyncio.wrap_future(self._worker.submit(request))
+
+    async def close(self) -> None:
+        """Stop the thread. Requests that are not finished fail. Closing twice is harmless."""
+        self._worker.stop()
+        await asyncio.to_thread(self._worker.join)

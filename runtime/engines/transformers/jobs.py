@@ -1,0 +1,77 @@
+"""A request on its way through the engine, and the samples of it that are being drawn."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+
+from pnyx.runtime.engines.transformers.cache import Prefilled
+from pnyx.runtime.engines.transformers.sampling import uniform_stream
+from pnyx.runtime.request import Request, Response, SampledText, Usage
+
+__all__ = ["Job", "Row"]
+
+_ARRIVALS = count()
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """`todo`: samples that are not being drawn, by their number in the request; a job is done when all are in `done`.
+    `limit`: tokens that a sample may have. `prefilled` is kept while samples of it wait for a row."""
+
+    request: Request
+    future: Future[Response] = field(default_factory=Future)
+    prompt: list[int] = field(default_factory=list)
+    limit: int = 0
+    todo: deque[int] = field(default_factory=deque)
+    done: dict[int, SampledText] = field(default_factory=dict)
+    prefilled: Prefilled | None = None
+    arrival: int = field(default_factory=lambda: next(_ARRIVALS))
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return self.request.priority, self.arrival
+
+    @property
+    def longest(self) -> int:
+        """Columns of the cache that a row of this job may come to need."""
+        return len(self.prompt) + self.limit
+
+    def finish(self, probabilities: tuple[float, ...] = ()) -> None:
+        samples = tuple(self.done[number] for number in sorted(self.done))
+        usage = Usage(prompt=len(self.prompt), generated=sum(sample.tokens for sample in samples))
+        with suppress(InvalidStateError):
+            self.future.set_result(
+                Response(
+                    samples=samples,
+                    probabilities=probabilities,
+                    usage=usage,
+                    seconds=time.perf_counter() - self.started,
+                )
+            )
+
+    def fail(self, error: Exception) -> None:
+        """Nothing happens where the caller has cancelled already."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A sample that is being drawn: sample `number` of `job`."""
+
+    job: Job
+    number: int
+    uniform: Callable[[], float]
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, job: Job, number: int) -> Row:
+        return cls(job, number, uniform_stream(job.request.seed + job.request.first + number))

@@ -1,0 +1,89 @@
+"""Drawing tokens: the distribution that comes out, row by row."""
+
+import math
+
+import pytest
+import torch
+
+from pnyx.compiler.operators import Sampling
+from pnyx.runtime.engines.transformers.sampling import draw, uniform_stream
+
+GRID = [(i + 0.5) / 2000 for i in range(2000)]
+
+
+def frequencies(logits, **settings):
+    """Share of each token when the random number runs evenly over [0, 1): the distribution itself."""
+    rows = torch.tensor(logits).expand(len(GRID), -1)
+    tokens, _ = draw(rows, [Sampling(**settings)] * len(GRID), GRID)
+    return [tokens.count(token) / len(GRID) for token in range(len(logits))]
+
+
+def softmax(logits, temperature=1.0):
+    weights = [math.exp(logit / temperature) for logit in logits]
+    return [weight / sum(weights) for weight in weights]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_tokens_come_as_often_as_they_are_likely(temperature):
+    logits = [0.1, -2.0, 1.7, 0.9, -0.4]
+    expected = softmax(logits, temperature)
+    assert frequencies(logits, temperature=temperature) == pytest.approx(expected, abs=1.1e-3)
+
+
+def test_a_nucleus_keeps_the_likeliest_tokens_and_their_proportions():
+    probabilities = [0.05, 0.4, 0.1, 0.3, 0.15]
+    logits = [math.log(p) for p in probabilities]
+    kept = frequencies(logits, temperature=1.0, top_p=0.8)
+    assert kept == pytest.approx([0, 0.4 / 0.85, 0, 0.3 / 0.85, 0.15 / 0.85], abs=1.1e-3)
+    assert frequencies(logits, temperature=1.0, top_p=0.01) == [0, 1, 0, 0, 0]
+
+
+def test_a_nucleus_wider_than_the_head():
+    """All tokens equally likely: nine tenths of them are kept, far more than are looked at first."""
+    size = 1000
+    tokens, _ = draw(torch.zeros(len(GRID), size), [Sampling(temperature=1.0, top_p=0.9)] * len(GRID), GRID)
+    assert len(set(tokens)) == pytest.approx(900, abs=2)
+
+
+def test_every_row_has_its_own_settings():
+    logits = torch.tensor([0.0, 3.0, 2.9]).expand(4, -1)
+    settings = [
+        Sampling(temperature=0.0),
+        Sampling(temperature=1.0),
+        Sampling(temperature=1.0, top_p=0.3),
+        Sampling(temperature=1e-9),
+    ]
+    tokens, logprobs = draw(logits, settings, [0.999, 0.999, 0.999, 0.999])
+    assert tokens == [1, 2, 1, 1]
+    expected = [math.log(p) for p in softmax([0.0, 3.0, 2.9])]
+    assert logprobs == pytest.approx([expected[token] for token in tokens], abs=1e-5)
+
+
+def test_a_row_sees_no_other():
+    torch.manual_seed(3)
+    logits, numbers = torch.randn(12, 700) * 3, [i / 12 for i in range(12)]
+    settings = [Sampling(temperature=0.4 * (i % 4), top_p=(1.0, 0.5, 0.95)[i % 3]) for i in range(12)]
+    together, _ = draw(logits, settings, numbers)
+    for row in range(12):
+        assert draw(logits[row : row + 1], settings[row : row + 1], numbers[row : row + 1])[0] == [together[row]]
+
+
+def test_a_token_without_probability_is_never_drawn():
+    logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]] * 3)
+    for top_p in (1.0, 0.99):
+        tokens, _ = draw(logits, [Sampling(temperature=1.0, top_p=top_p)] * 3, [0.0, 0.5, 1 - 2**-53])
+        assert set(tokens) <= {1, 3}
+
+
+def test_numbers_that_overflowed_show():
+    _, logprobs = draw(torch.full((1, 4), math.nan), [Sampling()], [0.5])
+    assert math.isnan(logprobs[0])
+
+
+def test_streams_depend_on_the_seed_alone():
+    first, again, other, negative = (uniform_stream(seed) for seed in (5, 5, 6, -5))
+    numbers = [first() for _ in range(5)]
+    assert numbers == [again() for _ in range(5)]
+    assert numbers != [other() for _ in range(5)]
+    assert numbers != [negative() for _ in range(5)]
+    assert all(0 <= number < 1 for number in numbers)

@@ -1,11 +1,11 @@
 """Tokens per second of the transformers engine with many requests at once, beside one at a time and beside `generate`.
 
-    python benchmarks/transformers_batching.py FOLDER [--requests 32] [--tokens 64] [--rounds 3] [--json FILE]
+    python benchmarks/transformers_batching.py [FOLDER] [--requests 32] [--tokens 64] [--rounds 3] [--json FILE]
 
-Greedy, one set of prompts of different lengths that ask for long replies, same folder, number format and machine. What is
-counted are the tokens that were really drawn, so a reply that ends early counts for what it has. The four ways take turns
-in every round, so that a machine that others use too is slow for all of them; the ratios are of the best rounds, as
-disturbances only ever add time. One at a time uses the first `--alone` prompts, as it hardly varies between prompts.
+Greedy, one set of prompts of different lengths that ask for long replies, same folder, number format and machine. What
+is counted are the tokens that were really drawn, so a reply that ends early counts for what it has. The four ways take
+turns in every round, so that a machine that others use too is slow for all of them; the ratios are of the best rounds,
+as disturbances only ever add time. One at a time uses the first `--alone` prompts, as it hardly varies between them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 from pnyx.compiler.operators import Sampling
 from pnyx.runtime.engines.transformers import TransformersEngine
 from pnyx.runtime.engines.transformers.loading import LoadedModel, load
+from pnyx.runtime.models.find import find
 from pnyx.runtime.request import Message, Request
 
 TOPICS = ("rivers", "a lighthouse", "the moon", "bread", "an old clock", "trade winds", "a chess game", "bees")
@@ -124,14 +125,16 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="a model folder, as `pnyx models path` prints it")
+    parser.add_argument("folder", type=Path, nargs="?", help="a model folder; default: smollm2-135m, if it is pulled")
     parser.add_argument("--requests", type=int, default=32)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--alone", type=int, default=3, help="prompts for the ways that take one at a time")
     parser.add_argument("--dtype", help="as the engine takes it")
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    asyncio.run(run(parser.parse_args()))
+    options = parser.parse_args()
+    options.folder = options.folder or find("smollm2-135m").folder
+    asyncio.run(run(options))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def _ask(operator: Ask, inputs: Sequence[Type]) -> Pool:
     _chat(inputs, 0)
     pools = [_pool(inputs, i) for i in range(1, len(inputs))]
     if operator.reads is Reads.LIST:
-        return Pool(Size(0, operator.count or 0), NEW_CANDIDATE)
+        return Pool(Size(0, operator.count or 0), NEW_CANDIDATE - {"logprob"})
     if operator.over is Over.QUERY:
         return Pool(Size(operator.n, operator.n), NEW_CANDIDATE)
     pool = pools[0]

@@ -106,9 +106,10 @@ class Program:
             self._found.extend(unused)
         return self.diagnostics
 
-    def choices(self, pipeline: str | None = None) -> tuple[Choice, ...]:
-        """The open choices of a pipeline (under the defaults of the others)."""
-        assignment, _ = self._elaborate(self._pipeline(pipeline), {}, Diagnostics())
+    def choices(self, pipeline: str | None = None, closed: Mapping[str, object] | None = None) -> tuple[Choice, ...]:
+        """The choices of a pipeline, some of them closed, the others at their defaults. Raises CompileError."""
+        declaration = self._pipeline(pipeline)
+        assignment, _ = self._elaborate(declaration, self._close(declaration, closed or {}), Diagnostics())
         return tuple(assignment.met.values())
 
     def graph(self, pipeline: str | None = None, choices: Mapping[str, object] | None = None) -> Graph:

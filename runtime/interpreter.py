@@ -206,7 +206,7 @@ class Execution:
             return
         help = failure.help
         if help is None and isinstance(failure, PromptTooLong):
-            help = "show it fewer or shorter candidates, or use a model with a larger context"
+            help = "shorten the question, show fewer or shorter candidates, or use a model with a larger context"
         place = failure.place or self._prepared.steps[node].place
         self._failed, self._error = node, ErrorRecord(failure.code, failure.message, place, help)
 

@@ -30,6 +30,8 @@ LONGEST_LINE = 16 * 2**20
 """Bytes. A longer line is skipped without being held."""
 _AHEAD = 64
 _ROLES = ("system", "user", "assistant")
+_AN_OBJECT = 'write `{"question": "…"}`, one object to a line'
+_AS_TEXT = "write it as a text, in quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Row:
     line: int
     question: str | tuple[Message, ...] | ErrorRecord
     id: RowId = None
+
+
+class _NoJson(ValueError):
+    """A constant that Python reads and JSON does not have."""
 
 
 class _Fault(Exception):
@@ -62,7 +68,7 @@ def read_rows(stream: BinaryIO, *, field: str | None = None) -> Iterator[Row]:
         try:
             if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
                 _skip_line(stream)
-                raise _Fault("R801", f"the row is longer than {LONGEST_LINE >> 20} MB")
+                raise _Fault("R801", f"the row is longer than {LONGEST_LINE >> 20} MB", "shorten it, or leave it out")
             if not line.strip():
                 continue
             data = _object(line)
@@ -102,18 +108,22 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         data = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        raise _Fault("R801", f"the row is not JSON: {_lowered(error.msg)} at column {error.colno}") from None
+        raise _Fault(
+            "R801", f"the row is not JSON: {_lowered(error.msg)} at column {error.colno}", _AN_OBJECT
+        ) from None
     except RecursionError:
-        raise _Fault("R801", "the row is not JSON that can be read: it is nested too deeply") from None
-    except ValueError as error:
-        raise _Fault("R801", f"the row is not JSON: {error}") from None
+        raise _Fault("R801", "the row is not JSON that can be read: it is nested too deeply", _AN_OBJECT) from None
+    except _NoJson as error:
+        raise _Fault("R801", f"the row is not JSON: `{error}` is no JSON value", "write `null` instead") from None
+    except ValueError:  # Python reads no whole number of more than 4300 digits
+        raise _Fault("R801", "the row is not JSON that can be read: a number has too many digits", _AS_TEXT) from None
     if not isinstance(data, dict):
-        raise _Fault("R801", f"the row is {_kind(data)}, not a JSON object", 'write `{"question": "…"}`')
+        raise _Fault("R801", f"the row is {_kind(data)}, not a JSON object", _AN_OBJECT)
     return data
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"`{constant}` is no JSON value")
+    raise _NoJson(constant)
 
 
 def _lowered(text: str) -> str:
@@ -140,13 +150,13 @@ def _row_id(data: dict[str, Any]) -> RowId:
     """A text, number or truth value as it is; anything else as its JSON text."""
     value = data.get("id")
     if isinstance(value, float) and not isfinite(value):
-        raise _Fault("R801", "the row is not JSON that can be read: its `id` is too large a number")
+        raise _Fault("R801", "the row is not JSON that can be read: its `id` is too large a number", _AS_TEXT)
     if value is None or isinstance(value, str | int | float):
         return value
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
-        raise _Fault("R801", "the row is not JSON that can be read: it is nested too deeply") from None
+        raise _Fault("R801", "the row is not JSON that can be read: it is nested too deeply", _AN_OBJECT) from None
 
 
 def _question(data: dict[str, Any], field: str | None) -> str | tuple[Message, ...]:
@@ -180,7 +190,7 @@ def _shown(key: str) -> str:
 
 def _messages(name: str, value: object) -> tuple[Message, ...]:
     if not isinstance(value, list):
-        raise _Fault("R802", f"`{name}` is {_kind(value)}, not a text or a list of messages")
+        raise _Fault("R802", f"`{name}` is {_kind(value)}, not a text or a list of messages", _AN_OBJECT)
     made = []
     for position, entry in enumerate(value, 1):
         match entry:

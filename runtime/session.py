@@ -125,9 +125,9 @@ class Session:
             return Result(index=index, id=id, error=ErrorRecord.of(failure), simulated=self.simulated)
         execution = Execution(self._prepared, asked, seed=self._seed)
         await self._drive(execution)
-        if self._profile is not None:
-            _observe_example(self._profile, asked, execution)
         result = execution.result
+        if self._profile is not None and result.error is None:
+            _observe_example(self._profile, asked, execution)
         usage = replace(result.usage, seconds=perf_counter() - started)
         return replace(result, usage=usage, simulated=self.simulated)
 

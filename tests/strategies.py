@@ -111,10 +111,12 @@ def _pure_operators(over: Pool) -> st.SearchStrategy[Operator]:
         st.builds(Take, k=_counts),
         st.builds(Dedupe),
         st.builds(Extract, answer=st.sampled_from((AnswerKind.NUMBER, AnswerKind.LINE))),
-        st.builds(Sort, by=st.just("logprob"), ascending=st.booleans()),
     ]
+    measured = "logprob" in over.fields
+    if measured:
+        options.append(st.builds(Sort, by=st.just("logprob"), ascending=st.booleans()))
     if "answer" in over.fields:
-        options.append(st.builds(Vote, weight=st.sampled_from((None, "logprob"))))
+        options.append(st.builds(Vote, weight=st.sampled_from((None, "logprob") if measured else (None,))))
     if "score" in over.fields:
         options.append(st.builds(Sort))
         options.append(st.builds(Filter, by=st.just("score"), at_least=st.just(5.0), if_none=st.sampled_from(IfNone)))

@@ -25,6 +25,7 @@ from pnyx.compiler.operators import (
     Dedupe,
     Extract,
     Filter,
+    IfNone,
     Input,
     Over,
     Reads,
@@ -230,7 +231,11 @@ def _shrunk(current: PlanNode, pool: Shape, stream: str, lengths: Lengths, share
     if after is not None and before:
         left = pool.size.expected * min(after / before, 1.0)
     else:
-        low = min(current.type.low, pool.size.expected)
+        # Of candidates that are there, these leave one; the type cannot say that of a pool that may be empty.
+        one_stays = isinstance(current.operator, Dedupe) or (
+            isinstance(current.operator, Filter) and current.operator.if_none is IfNone.KEEP
+        )
+        low = min(max(current.type.low, int(one_stays)), pool.size.expected)
         left = low + share * (pool.size.expected - low)
     return pool.sized(Estimate.exactly(left))
 

@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, cast
 
 from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostics, Label
-from pnyx.compiler.elaborate.bind import Given, bind
-from pnyx.compiler.elaborate.convert import Place, convert
+from pnyx.compiler.elaborate.bind import Bound, Given, bind
+from pnyx.compiler.elaborate.convert import Place, convert, fits
 from pnyx.compiler.elaborate.frames import Frame, TooLarge
-from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Signature
+from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Parameter, Signature
 from pnyx.compiler.elaborate.lower import BuiltinCall, lower
 from pnyx.compiler.elaborate.scope import Environment, in_library
-from pnyx.compiler.elaborate.values import ERROR, FilledArgument, GraphValue, OpValue, Symbol, Value, describe
+from pnyx.compiler.elaborate.values import (
+    ERROR,
+    FilledArgument,
+    GraphValue,
+    OpValue,
+    PromptValue,
+    Symbol,
+    Value,
+    describe,
+)
 from pnyx.compiler.source import Span
-from pnyx.compiler.types import Pool, Size
+from pnyx.compiler.types import Pool
 
 if TYPE_CHECKING:
     from pnyx.compiler.elaborate.evaluate import Elaborator
@@ -47,7 +56,9 @@ def _not_callable(elaborator: Elaborator, value: Value, where: syntax.Expr) -> V
             "E301",
             f"{describe(value)} is not an operator",
             where.span,
-            help=_hole_hint(where) or "only operators stand after `|>` or before `(`",
+            help=_hole_hint(where)
+            or _hidden_hint(elaborator, where)
+            or "only operators stand after `|>` or before `(`",
         )
     return ERROR
 
@@ -85,7 +96,7 @@ def _given(
         if argument.name is None:
             parameter = signature.parameters[position] if position < len(signature.parameters) else None
             position += 1
-        words = parameter is not None and parameter.kind.base in WORDS
+        words = parameter.kind.base in WORDS if parameter is not None else not signature.variables
         hole = isinstance(argument.value, syntax.Placeholder)
         value = None if hole else elaborator.evaluate(argument.value, environment, words=words)
         filled = FilledArgument(argument.name, value, argument, hole)
@@ -102,7 +113,46 @@ def _apply(elaborator: Elaborator, callee: OpValue, given: list[Given[FilledArgu
         return ERROR
     if any(g.payload.value is ERROR for g in (*bound.values.values(), *bound.extra.values())):
         return ERROR
+    memo = elaborator.scope.results
+    key = _memo_key(elaborator, callee, bound, call)
+    if key is not None and key in memo:
+        return memo[key]
+    reports = elaborator.reports
+    value = _result(elaborator, callee, bound, call)
+    if key is not None and elaborator.reports == reports:
+        memo[key] = value
+    return value
+
+
+def _memo_key(
+    elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span
+) -> tuple[object, ...] | None:
+    """What decides the result of a call in the program's own text to an operator that only sees its arguments. The
+    alternatives of a choice share most of a pipeline, so most of their calls have been made before."""
     declaration = callee.operation.declaration
+    if elaborator.frames or (declaration is not None and not in_library(declaration)):
+        return None
+    arguments = [(name, _identity(g.payload.value)) for part in (bound.values, bound.extra) for name, g in part.items()]
+    if any(identity is None for _, identity in arguments):
+        return None
+    return (callee.operation.signature.name, call.source.name, call.start, call.end, *arguments)
+
+
+def _identity(value: Value) -> object:
+    """Equal for equal values; None where that is not known cheaply."""
+    match value:
+        case GraphValue():
+            return value.node.digest, value.query.digest
+        case PromptValue():
+            return id(value.declaration)
+        case OpValue() | tuple():
+            return None
+        case _:
+            return type(value), value
+
+
+def _result(elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span) -> Value:
+    declaration, signature = callee.operation.declaration, callee.operation.signature
     if declaration is not None:
         return _inline(elaborator, declaration, signature, bound.values, call)
     values = _converted(elaborator, signature, bound.values, call, Environment())
@@ -126,16 +176,32 @@ def _converted(
         argument = given.get(parameter.name)
         if argument is not None:
             value, span = argument.payload.value, argument.span
-        elif isinstance(parameter.default, syntax.Expr):
-            value, span = evaluate_default(elaborator, parameter.default, parameter.kind, defaults), call
-        else:  # a built-in operator's default is what its parameter takes
+        elif not isinstance(parameter.default, syntax.Expr):
+            # A built-in operator's default is what its parameter takes.
             values[parameter.name] = cast("Value", parameter.default)
             continue
+        elif defaults.from_library:
+            values[parameter.name] = _library_default(elaborator, signature, parameter, call)
+            continue
+        else:
+            value, span = evaluate_default(elaborator, parameter.default, parameter.kind, defaults), call
         place = Place(signature.name, parameter.name, span, call)
         values[parameter.name] = elaborator.convert(value, parameter.kind, place, values)
     if ERROR in values.values():
         return None
     return {p.name: values[p.name] for p in signature.parameters}
+
+
+def _library_default(elaborator: Elaborator, signature: Signature, parameter: Parameter, call: Span) -> Value:
+    """The library's defaults are the same for every program."""
+    known = elaborator.scope.defaults
+    key = signature.name, parameter.name
+    if key not in known:
+        value = evaluate_default(
+            elaborator, cast("syntax.Expr", parameter.default), parameter.kind, Environment(from_library=True)
+        )
+        known[key] = elaborator.convert(value, parameter.kind, Place(signature.name, parameter.name, call, call))
+    return known[key]
 
 
 def evaluate_default(elaborator: Elaborator, default: syntax.Expr, kind: Kind, environment: Environment) -> Value:
@@ -150,13 +216,7 @@ def _inline(
     call: Span,
 ) -> Value:
     if len(elaborator.frames) >= MOST_FRAMES:
-        elaborator.report(
-            "E206",
-            f"`{declaration.name}` contains itself without an end",
-            call,
-            secondary=[Label(declaration.name_span, "declared here")],
-            help="let a compile-time number count down to a case that does not call it again",
-        )
+        _report_endless(elaborator)
         raise TooLarge
     environment = Environment(from_library=in_library(declaration))
     values = _converted(elaborator, signature, given, call, environment)
@@ -170,6 +230,23 @@ def _inline(
     finally:
         elaborator.frames.pop()
     return check_result(elaborator, value, declaration, signature, values, call)
+
+
+def _report_endless(elaborator: Elaborator) -> None:
+    """At the operator that contains itself, which need not be the one that was one too many."""
+    frames, elaborator.frames = elaborator.frames, []
+    own = [frame for frame in frames if not in_library(frame.declaration)]
+    names = [frame.declaration.name for frame in own]
+    again = next(frame for frame in own if names.count(frame.declaration.name) > 1)
+    calls = [frame.call for frame in own if frame.declaration is again.declaration]
+    elaborator.report(
+        "E206",
+        f"`{again.declaration.name}` contains itself without an end",
+        calls[1],
+        secondary=[Label(again.declaration.name_span, "declared here"), Label(calls[0], "called here")],
+        help="let a compile-time number count down to a case that does not call it again",
+    )
+    elaborator.frames = frames
 
 
 def check_result(
@@ -187,7 +264,7 @@ def check_result(
     last = declaration.body.statements[-1].span if declaration.body.statements else declaration.body.span
     if kind.base is Base.POOL and isinstance(value, GraphValue) and isinstance(value.node.type, Pool):
         fields = {v.name if isinstance(v := values.get(f), Symbol) else f for f in kind.fields}
-        if fields <= value.node.type.fields and _fits(value.node.type.size, kind.size):
+        if fields <= value.node.type.fields and fits(value.node.type.size, kind.size):
             return value
     else:
         checked = convert(value, kind, Place(declaration.name, "the result", last, call), Diagnostics(), values)
@@ -202,13 +279,6 @@ def check_result(
         help="change the declared type, or what the body ends with",
     )
     return ERROR
-
-
-def _fits(found: Size, declared: tuple[int, int | None] | None) -> bool:
-    if declared is None:
-        return True
-    low, high = declared
-    return (found.low >= low or found.low == 0) and (high is None or found.high <= high)
 
 
 def _fill(arguments: tuple[FilledArgument, ...], given: list[Given[FilledArgument]]) -> list[Given[FilledArgument]]:
@@ -230,6 +300,12 @@ def _argument(expression: syntax.Expr) -> syntax.Argument:
 
 def _has_hole(call: syntax.Call) -> bool:
     return any(isinstance(a.value, syntax.Placeholder) for a in call.arguments)
+
+
+def _hidden_hint(elaborator: Elaborator, where: syntax.Expr) -> str | None:
+    if isinstance(where, syntax.Name) and isinstance(elaborator.scope.library.get(where.name), syntax.OpDecl):
+        return f"the operator `{where.name}` of the library is hidden by your own declaration: rename that"
+    return None
 
 
 def _hole_hint(where: syntax.Expr) -> str | None:

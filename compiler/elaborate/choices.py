@@ -82,8 +82,12 @@ def _tunes(item: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
             yield path, item
             for option in item.options:
                 yield from _tunes(option, path)
-        case syntax.LetDecl() | syntax.OpDecl() | syntax.PipelineDecl():
-            yield from _tunes(item.value if isinstance(item, syntax.LetDecl) else item.body, path)
+        case syntax.LetDecl():
+            yield from _tunes(item.value, path)
+        case syntax.OpDecl() | syntax.PipelineDecl():
+            for parameter in item.params:
+                yield from _tunes(parameter.default, (*path, parameter.name))
+            yield from _tunes(item.body, path)
         case syntax.Call(callee=syntax.Name(name=name)):
             for argument in item.arguments:
                 below = (*path[:1], name, argument.name) if argument.name else (*path[:1], name)

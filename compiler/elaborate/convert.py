@@ -20,16 +20,16 @@ from pnyx.compiler.elaborate.values import (
 )
 from pnyx.compiler.operators import Action, OnFail
 from pnyx.compiler.source import Span
-from pnyx.compiler.types import Chat, Pool
+from pnyx.compiler.types import Chat, Pool, Size
 
-__all__ = ["Place", "convert", "provider_of"]
+__all__ = ["Place", "convert", "fits", "provider_of"]
 
 _PROVIDERS = {
     "text": "generate(model)",
     "answer": "extract(number)",
     "score": "grade(model)",
     "passes": "judge_tests(model, tests)",
-    "verdict": "judge(model)",
+    "verdict": "assess(model)",
     "critique": "critique(model)",
     "votes": "vote",
     "logprob": "generate(model)",
@@ -129,7 +129,7 @@ def _convert_number(value: Value, kind: Kind, place: Place, reporter: Reporter) 
 
 
 def _plain(number: float | None) -> str:
-    return "" if number is None else f"{number:g}" if abs(number) < 1e15 else str(number)
+    return "" if number is None else str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def _convert_word(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
@@ -186,13 +186,13 @@ def _check_pool(
     value: GraphValue, type_: Pool, kind: Kind, place: Place, reporter: Reporter, fields: Mapping[str, Value]
 ) -> Value:
     produced = [Label(value.node.span, _shown_fields(type_))] if value.node.span else []
-    if type_.size.high == 0:
+    if not fits(type_.size, kind.size):
         reporter.report(
-            "E303",
-            f"`{place.operator}` gets a pool that is always empty",
+            "E301",
+            f"`{place.operator}` takes {_shown_size(kind.size)} candidates, and this pool has {type_.size}",
             place.call,
-            secondary=[replace(label, text="this gives no candidates") for label in produced],
-            help="let the operators before it keep at least one candidate",
+            secondary=[replace(label, text=f"this gives {type_.size}") for label in produced],
+            help="change the size that is declared, or take as many as it says",
         )
         return ERROR
     for name in kind.fields:
@@ -210,6 +210,19 @@ def _check_pool(
             )
             return ERROR
     return value
+
+
+def fits(found: Size, declared: tuple[int, int | None] | None) -> bool:
+    """A pool that may turn out empty fits all the same: emptiness fails the example."""
+    if declared is None:
+        return True
+    low, high = declared
+    return (found.low >= low or found.low == 0) and (high is None or found.high <= high)
+
+
+def _shown_size(declared: tuple[int, int | None] | None) -> str:
+    low, high = declared or (0, None)
+    return f"{low} or more" if high is None else str(Size(low, high)) if low <= high else f"{low}..{high}"
 
 
 def _article(word: str) -> str:

@@ -41,7 +41,7 @@ from pnyx.compiler.source import Span
 
 __all__ = ["Elaborator"]
 
-MOST_STEPS = 400_000
+MOST_STEPS = 200_000
 MOST_NODES = 20_000
 
 
@@ -53,6 +53,7 @@ class Elaborator:
         self.assignment = assignment
         self._diagnostics = diagnostics
         self.frames: list[Frame] = []
+        self.reports = 0
         self._steps = 0
         self._nodes = 0
         self._lets: dict[str, Value] = {}
@@ -87,6 +88,10 @@ class Elaborator:
         signature = self.scope.signature_of(declaration)
         value = self.body(declaration.body, environment)
         check_result(self, value, declaration, signature, environment.values, declaration.name_span)
+
+    def default_of(self, default: syntax.Expr, declaration: syntax.PromptDecl) -> Value:
+        """The default of a prompt's parameter, which sees what the prompt's file declares."""
+        return self.evaluate(default, Environment(from_library=in_library(declaration)))
 
     def _ends_with_value(self, block: syntax.Block) -> bool:
         return bool(block.statements) and isinstance(block.statements[-1], syntax.Discard)
@@ -124,14 +129,18 @@ class Elaborator:
         """`words`: a bare name that is not a local one is a word (of a field, an option), not a reference."""
         self.step(expression.span)
         match expression:
+            case syntax.Name():
+                return self._name(expression, environment, words=words)
             case syntax.Number():
                 return self._number(expression)
+            case syntax.Call():
+                return evaluate_call(self, expression, environment)
+            case syntax.Pipe():
+                return evaluate_pipe(self, expression, environment)
             case syntax.Text() | syntax.Bool():
                 return expression.value
             case syntax.NoneValue():
                 return None
-            case syntax.Name():
-                return self._name(expression, environment, words=words)
             case syntax.ListExpr():
                 items = tuple(self.evaluate(i, environment, words=words) for i in expression.items)
                 return ERROR if ERROR in items else items
@@ -146,10 +155,6 @@ class Elaborator:
                 return self._arithmetic(expression, environment)
             case syntax.If():
                 return self._if(expression, environment, words=words)
-            case syntax.Pipe():
-                return evaluate_pipe(self, expression, environment)
-            case syntax.Call():
-                return evaluate_call(self, expression, environment)
             case syntax.Placeholder():
                 self.report(
                     "E301",
@@ -201,6 +206,8 @@ class Elaborator:
 
     def _global(self, expression: syntax.Name, environment: Environment) -> Value:
         name = expression.name
+        if name in self.scope.unread and not environment.from_library:
+            return ERROR
         declaration = self.scope.find(name, from_library=environment.from_library)
         match declaration:
             case syntax.ModelDecl():
@@ -328,11 +335,12 @@ class Elaborator:
         help: str | None = None,
     ) -> None:
         """A problem inside the standard library is the caller's: it is shown at the program's own call."""
+        self.reports += 1
         others = list(secondary)
         for frame in self.frames:
             if in_library(frame.declaration):
                 if span.source is frame.declaration.span.source:
-                    span = frame.call
+                    span, label = frame.call, label or f"inside `{frame.declaration.name}`"
                 others = [o for o in others if o.span.source is span.source]
                 break
         for frame in reversed(self.frames):

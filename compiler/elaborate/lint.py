@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pnyx.compiler.diagnostics import Diagnostics, Label
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Ask, Concat, Over, Reads, Sample, Single, Take, Vote
+from pnyx.compiler.operators import Ask, Concat, Over, Reads, Single, Take, Vote
 from pnyx.compiler.types import Pool
 
 __all__ = ["lint"]
@@ -53,12 +53,13 @@ def _same_samples(found: Node, diagnostics: Diagnostics) -> None:
         return
     seen: dict[str, Node] = {}
     for part in found.inputs:
-        earlier = seen.setdefault(part.stream, part)
-        if earlier is not part and part.span is not None and isinstance(part.operator, Sample):
+        earlier = seen.get(part.stream)
+        seen[part.stream] = part
+        if earlier is not None:
             diagnostics.report(
                 "W703",
-                "both sides are the same samples of the same stream",
+                "both sides are the same candidates",
                 found.span,
-                secondary=[Label(p.span, "") for p in (earlier, part) if p.span is not None],
+                secondary=[Label(s, "") for s in dict.fromkeys((earlier.span, part.span)) if s is not None],
                 help="raise `n`, or read another stream: `generate(…, stream = 1)`",
             )

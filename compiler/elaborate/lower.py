@@ -205,6 +205,19 @@ def _variables(
             call.fault(
                 "E301", f"a prompt cannot show {describe(given)}", name, help="give it a pool, a text or a number"
             )
+    for parameter in value.declaration.params:
+        if parameter.default is not None and parameter.name not in supplied | pools.keys() | constants.keys():
+            default = call.elaborator.default_of(parameter.default, value.declaration)
+            if isinstance(default, str | int | float | bool):
+                constants[parameter.name] = default
+            elif default is not ERROR:
+                sound = False
+                call.fault(
+                    "E301",
+                    f"the default of `{parameter.name}` is {describe(default)}",
+                    "prompt",
+                    help="give a text or a number",
+                )
     missing = [p for p in value.prompt.params if p not in supplied | pools.keys() | constants.keys()]
     if missing and sound:
         _report_missing(call, value, missing[0], over)
@@ -298,7 +311,10 @@ def _size(call: BuiltinCall) -> Value:
     if size.exact:
         return size.low
     return call.fault(
-        "E304", f"the size of this pool is {size}, known only at run time", "pool", help="`|> take(k)` bounds it"
+        "E304",
+        f"the size of this pool is {size}, known only at run time",
+        "pool",
+        help="it is exact after `generate`, `rank` and `fuse`; filters and votes leave it open",
     )
 
 

@@ -92,7 +92,9 @@ def _report_unused(scope: ModuleScope, used: set[str], diagnostics: Diagnostics)
     if not any(isinstance(d, syntax.PipelineDecl) for d in scope.own.values()):
         return
     for name, declaration in scope.own.items():
-        if isinstance(declaration, syntax.ModelDecl | syntax.PromptDecl | syntax.LetDecl) and name not in used:
+        if isinstance(declaration, syntax.ModelDecl | syntax.PromptDecl | syntax.LetDecl) and not (
+            name in used or name.startswith("_")
+        ):
             _warn_unused(name, declaration.name_span, diagnostics)
 
 
@@ -202,7 +204,7 @@ class _Resolver:
         name = expression.name
         if any(name in block for block in self._locals):
             self._read.add(name)
-        elif words:
+        elif words or name in self._scope.unread:
             return
         elif self._scope.find(name) is not None or self._scope.signature(name) is not None:
             self._used.add(name)
@@ -251,6 +253,8 @@ class _Resolver:
                 if signature is not None and position < len(signature.parameters):
                     parameter = signature.parameters[position]
                 position += 1
-            unknown = signature is None
-            words = unknown or (parameter is not None and parameter.kind.base in WORDS)
+            if parameter is not None:
+                words = parameter.kind.base in WORDS
+            else:
+                words = signature is None or not signature.variables
             self.expression(argument.value, words=words)

@@ -6,7 +6,7 @@ the standard library, never one of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -33,10 +33,14 @@ Named: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class ModuleScope:
-    """`own` are the program's declarations, `library` the standard library's."""
+    """`own` are the program's declarations, `library` the standard library's; `unread` names exist, but their
+    declarations are faulty, so their uses are not."""
 
     own: dict[str, Named]
     library: dict[str, Named]
+    unread: Set[str] = frozenset()
+    defaults: dict[tuple[str, str], Value] = field(default_factory=dict)
+    results: dict[tuple[object, ...], Value] = field(default_factory=dict)
     _signatures: dict[int, Signature] = field(default_factory=dict)
     _prompts: dict[int, PromptValue | None] = field(default_factory=dict)
 
@@ -46,8 +50,8 @@ class ModuleScope:
         for part in library:
             _collect(part, shared, diagnostics)
         own: dict[str, Named] = {}
-        _collect(module, own, diagnostics)
-        return cls(own, shared)
+        unclear = _collect(module, own, diagnostics)
+        return cls({n: d for n, d in own.items() if n not in unclear}, shared, unclear.union(module.unread))
 
     def find(self, name: str, *, from_library: bool = False) -> Named | None:
         """The library sees only itself, so a program that redeclares a name does not change what the library does."""
@@ -57,6 +61,8 @@ class ModuleScope:
 
     def signature(self, name: str, *, from_library: bool = False) -> Signature | None:
         """Of the operator of that name, its own or built in."""
+        if name in self.unread and not from_library:
+            return None
         declaration = self.find(name, from_library=from_library)
         if isinstance(declaration, syntax.OpDecl):
             return self.signature_of(declaration)
@@ -84,7 +90,9 @@ class ModuleScope:
         return nearest(name, [*self.names(), *local])
 
 
-def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnostics) -> None:
+def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnostics) -> set[str]:
+    """Fills `into`; returns names declared as two different things, whose uses nobody can judge."""
+    unclear: set[str] = set()
     for declaration in module.declarations:
         if isinstance(declaration, syntax.Import):
             diagnostics.report(
@@ -104,6 +112,8 @@ def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnos
                 secondary=[Label(earlier.name_span, "first declared here")],
                 help="rename one of the two",
             )
+            if type(earlier) is not type(declaration):
+                unclear.add(declaration.name)
         elif builtin is not None:
             diagnostics.report(
                 "E202",
@@ -113,6 +123,7 @@ def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnos
             )
         else:
             into[declaration.name] = declaration
+    return unclear
 
 
 def in_library(declaration: Named) -> bool:

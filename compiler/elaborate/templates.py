@@ -39,7 +39,7 @@ def check_prompt(declaration: syntax.PromptDecl, reporter: Reporter) -> bool:
         if isinstance(use, TemplateFault):
             reporter.report(
                 "E406",
-                f"the template of `{declaration.name}` is faulty: {use.message.rstrip('.').lower()}",
+                f"the template of `{declaration.name}` is faulty: {_clause(use.message)}",
                 _line_span(template, use.line),
                 help="templates are Jinja: `{{ value }}`, `{% for c in candidates %} … {% endfor %}`",
             )
@@ -82,6 +82,11 @@ def field_faults(declaration: syntax.PromptDecl, pools: Mapping[str, Pool], call
             )
             sound = False
     return sound
+
+
+def _clause(sentence: str) -> str:
+    """A sentence of Jinja's as ours go: without the capital and the full stop."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
 def _templates(declaration: syntax.PromptDecl) -> list[syntax.Text]:

@@ -157,6 +157,8 @@ class Expressions:
     def _parenthesised(self, node: s.Expr, indent: int) -> str:
         inner = indent + INDENT
         text = self._chain(node, inner) if isinstance(node, s.Binary) else self._opened(node, inner, inner, inner)
+        for comment in self.comments.before(node.span.end - 1, node.span):
+            text += f"\n{' ' * inner}{comment.text.rstrip()}"
         return f"(\n{' ' * inner}{text}\n{' ' * indent})"
 
     def statement_value(self, node: s.Expr, indent: int, column: int, stage_indent: int) -> str:

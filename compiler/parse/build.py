@@ -62,7 +62,7 @@ def _only(children: Iterable[object], kind: type[_T]) -> tuple[_T, ...]:
 
 
 def _expressions(children: Iterable[object]) -> tuple[s.Expr, ...]:
-    return tuple(child for child in children if isinstance(child, _EXPRESSIONS))
+    return tuple(cast("s.Expr", child) for child in children if isinstance(child, _EXPRESSIONS))
 
 
 def _named(token: Token) -> dict[str, Any]:

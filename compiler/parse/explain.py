@@ -203,6 +203,13 @@ def _else(misfit: Misfit) -> Diagnostic | None:
     return _diagnostic("`else` without an `if` before it", misfit.span)
 
 
+def _each(misfit: Misfit) -> Diagnostic | None:
+    """`each` alone is a word, so the grammar accepts more behind it than was meant."""
+    if misfit.kind(-1) != "EACH" or misfit.kind() != "LBRACE":
+        return None
+    return _diagnostic("expected a name after `each`, found `{`", misfit.span, label="expected a name")
+
+
 def _misplaced_declaration(misfit: Misfit) -> Diagnostic | None:
     previous = misfit.previous
     starts_statement = misfit.kind(-2) in ("_NL", "LBRACE", "FIELDS")
@@ -341,6 +348,7 @@ _CASES: Final[tuple[Callable[[Misfit], Diagnostic | None], ...]] = (
     _chained,
     _arrow,
     _else,
+    _each,
     _misplaced_declaration,
     _foreign_word,
     _body,

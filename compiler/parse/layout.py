@@ -8,7 +8,6 @@ nothing behind the parser needs to fear for the stack.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,8 +20,11 @@ __all__ = ["MOST_DEPTH", "Piece", "declared_name", "lay_out"]
 
 MOST_DEPTH: Final = 160
 
-# How many levels of the tree a bracket stands for at most, and what adds one level each without a bracket.
+_MOST_OPEN: Final = 200
+# How many levels of the tree a bracket stands for at most (`(` where it makes a call), and what adds one level each
+# without a bracket. Parentheses around an expression add none, so that the formatter may put them where it needs them.
 _WEIGHTS: Final = {"LPAR": 1, "LSQB": 1, "LBRACE": 4, "FIELDS": 1}
+_CALLED: Final = frozenset("NAME NUMBER STRING TRUE FALSE NONE PLACEHOLDER TUNE RETRY RPAR RSQB RBRACE".split())
 _CHAINING: Final = frozenset(
     "PIPE OR AND NOT EQUALS DIFFERS LESSTHAN AT_MOST MORETHAN AT_LEAST DOTS PLUS MINUS STAR SLASH FLOOR PERCENT DOT"
     " ELSE YIELDS".split()
@@ -56,10 +58,11 @@ def declared_name(piece: Piece) -> str | None:
 
 @dataclass(slots=True)
 class _Open:
-    """An open bracket; `chain` counts the levels that the expression at hand has without a bracket."""
+    """An open bracket and its weight; `chain` counts the levels that the expression around it has without brackets."""
 
     token: Token
-    chain: int = 0
+    weight: int
+    chain: int
 
 
 def lay_out(scan: Scan, diagnostics: Diagnostics) -> list[Piece]:
@@ -137,21 +140,26 @@ class _Layout:
             token = self._mended(token)
             if not self._close(token):
                 return
+        previous = self.piece.tokens[-1].type if self.piece.tokens else ""
         self.piece.tokens.append(token)
         if token.type in _WEIGHTS:
-            self._deepen(token, 1 if token.type == "LPAR" else 0)
-            self.open.append(_Open(token, self.chain))
-            self.depth += _WEIGHTS[token.type]
+            is_group = token.type == "LPAR" and previous not in _CALLED
+            weight = 0 if is_group else _WEIGHTS[token.type]
+            # The chain goes on behind a call: `f(a)(b)(c)`.
+            self._deepen(token, 1 if token.type == "LPAR" and not is_group else 0, weight)
+            self.open.append(_Open(token, weight, self.chain))
+            self.depth += weight
             self.chain = 0
         elif token.type in _CHAINING:
-            self._deepen(token, 1)
+            self._deepen(token, 1, 0)
         elif token.type == "COMMA":
             self._end_chain()
 
-    def _deepen(self, token: Token, levels: int) -> None:
-        self.chain += levels
-        self.depth += levels
-        if self.depth + _WEIGHTS.get(token.type, 0) > MOST_DEPTH and not self.piece.deep:
+    def _deepen(self, token: Token, chained: int, weight: int) -> None:
+        self.chain += chained
+        self.depth += chained
+        too_deep = self.depth + weight > MOST_DEPTH or len(self.open) >= _MOST_OPEN
+        if too_deep and not self.piece.deep:
             self.piece.deep = True
             help = "name the parts: `part = …`, or an `op` for each"
             self.diagnostics.report(
@@ -166,7 +174,7 @@ class _Layout:
         self._end_chain()
         opened = self.open.pop()
         self.chain = opened.chain
-        self.depth -= _WEIGHTS[opened.token.type]
+        self.depth -= opened.weight
         return opened.token
 
     def _mended(self, token: Token) -> Token:
@@ -230,11 +238,13 @@ class _Layout:
         self.chain = self.depth = 0
 
     def _place_broken(self) -> None:
-        """Hands every lexical error to the piece that it stands in."""
-        offsets: Sequence[int] = sorted(self.scan.broken)
+        """Hands every lexical error to the piece that it stands in or on one line with."""
         pieces = [piece for piece in self.pieces if piece.tokens]
         starts = [piece.tokens[0].start for piece in pieces]
-        for offset in offsets:
-            index = bisect_right(starts, offset) - 1
-            if pieces:
-                pieces[max(0, index)].broken.append(offset)
+        text = self.source.text
+        for offset in self.scan.broken:
+            following = bisect_right(starts, offset)
+            if following and "\n" not in text[pieces[following - 1].tokens[-1].end : offset]:
+                pieces[following - 1].broken.append(offset)
+            elif following < len(pieces) and "\n" not in text[offset : starts[following]]:
+                pieces[following].broken.append(offset)

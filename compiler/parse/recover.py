@@ -48,7 +48,7 @@ class _Trouble:
 class Allowance:
     """How many tokens of a file may still be read a second time, so that no text makes recovery slow."""
 
-    tokens: int = 60_000
+    tokens: int = 40_000
 
 
 def read_declaration(piece: Piece, diagnostics: Diagnostics, again: Allowance) -> Declaration | None:

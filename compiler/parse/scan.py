@@ -125,7 +125,7 @@ class _Scanner:
         self.result.complete = False
         if len(self.result.tokens) > _MOST_TOKENS:
             message = f"the file has more than {_MOST_TOKENS:,} words and marks"
-            self._report("E405", message, at, at, "cut it into several files and `import` them")
+            self._report("E405", message, at, at, "cut it into several files")
 
     def _token(self, kind: str, start: int, end: int, value: object) -> None:
         self.result.tokens.append(Token(kind, start, end, self.source, value))

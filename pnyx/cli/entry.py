@@ -10,8 +10,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
+from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -33,8 +36,12 @@ _EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; never raises, whatever the user gives."""
+    """Runs one command and returns its exit code; never raises, whatever the user gives.
+
+    Without `argv` it is the whole process: an interruption ends it at once, even while a library loads in a thread.
+    """
     if argv is None:
+        _stand_in_for_closed_streams()
         _write_utf8()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -42,7 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_quietly()
+    except OSError as error:  # standard output could not be written to the end
+        code = _report(error)
+    if argv is None and code == _EXIT_INTERRUPTED:
+        _leave_at_once(code)
     return code
+
+
+def _stand_in_for_closed_streams() -> None:
+    """A stream that was closed before the start (`>&-`) is one that nobody reads or writes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _write_utf8() -> None:
@@ -132,6 +150,13 @@ def _report(error: Exception) -> int:
 
         traceback.print_exception(error)
     return _EXIT_BUG
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Threads that cannot be stopped are not waited for; what was done is written by now."""
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _leave_quietly() -> int:

@@ -61,7 +61,7 @@ def _print_costs(plan: Plan, report: CostReport) -> None:
 
 def _choices(plan: Plan, program: Program | None) -> list[tuple[str, tuple[str, ...]]]:
     """The choices of the plan with their options, which a plan file no longer knows."""
-    known = {choice.name: choice.options for choice in program.choices(plan.pipeline)} if program else {}
+    known = {choice.name: choice.options for choice in program.choices(plan.pipeline, plan.choices)} if program else {}
     return [(name, known.get(name, ())) for name in plan.choices]
 
 

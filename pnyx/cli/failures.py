@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from dataclasses import dataclass
@@ -73,7 +74,16 @@ def _label(place: str) -> Label | None:
     return Label(Span(Source(name, text), start, min(start + 1, len(text))))
 
 
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "free some space, or write to another disk",
+    errno.EACCES: "name a file that you may read or write",
+    errno.EPERM: "name a file that you may read or write",
+    errno.EROFS: "name a file that you may write",
+}
+
+
 def _of_system(error: OSError) -> Diagnostic:
     where = f"`{Path(error.filename).as_posix()}`: " if isinstance(error.filename, str) else ""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return Diagnostic("E601", f"{where}{reason}")
+    return Diagnostic("E601", f"{where}{reason}", help=_WAYS_OUT.get(error.errno or 0))

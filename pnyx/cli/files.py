@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from pnyx.cli.failures import user_error
 
-__all__ = ["open_binary", "read_text", "write_text"]
+__all__ = ["check_writable", "named", "open_binary", "read_text", "write_text"]
 
 
 def read_text(path: str) -> str:
@@ -52,6 +54,28 @@ def _neighbour(path: Path) -> str | None:
         return None
     meant = nearest(path.name, names)
     return f"did you mean `{path.with_name(meant)}`?" if meant else None
+
+
+def check_writable(path: Path) -> None:
+    """Raises CompileError where a file cannot be written here, as far as that can be told before: E601."""
+    if path.is_dir():
+        raise user_error("E601", f"`{path}` is a folder", "name a file in it")
+    standing = next(place for place in (path, *path.parents) if place.exists())
+    if standing != path and not standing.is_dir():
+        raise user_error("E601", f"`{path}` cannot be written: `{standing}` is not a folder", "name another file")
+    if not os.access(standing, os.W_OK):
+        raise user_error("E601", f"`{path}` cannot be written: `{standing}` is not yours to write", "name another file")
+
+
+@contextmanager
+def named(path: str) -> Iterator[None]:
+    """An error of the system inside is about this file, where it does not say so itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and path != "-":
+            error.filename = path
+        raise
 
 
 def write_text(path: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from pnyx.cli.bindings import configuration, with_facts
 from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, user_error
-from pnyx.cli.files import open_binary, write_text
+from pnyx.cli.files import check_writable, named, open_binary, write_text
 from pnyx.cli.plans import load_plan
 from pnyx.cli.profiles import add_to_profile, load_profile, profile_path
 from pnyx.cli.progress import counting
@@ -71,39 +72,41 @@ def run(options: argparse.Namespace) -> int:
 
     plan = load_plan(options)
     account = _Account(plan, configuration(options, plan), Summary(), Profile())
-    _check_paths(options)
-    try:
-        asyncio.run(_map(options, account))
-    finally:  # an interruption keeps what was done, and says what it was
-        if account.started is not None:
-            _close(options, account)
+    # Opened here and not in the event loop: a pipe that nobody writes to makes one wait, deaf to an interruption.
+    with _input(options.rows) as stream:
+        _check_outputs(options, stream)
+        try:
+            asyncio.run(_map(options, account, stream))
+        finally:  # an interruption keeps what was done, and says what it was
+            if account.started is not None:
+                _close(options, account)
     if not account.summary.failed:
         return 0
     gone = account.summary.errors.get("R807", 0) == account.summary.examples
     return EXIT_ENGINE if gone else EXIT_USER
 
 
-async def _map(options: argparse.Namespace, account: _Account) -> None:
+async def _map(options: argparse.Namespace, account: _Account, stream: BinaryIO) -> None:
     from pnyx.runtime.rows import in_thread, read_rows
 
-    with _input(options.rows) as stream:
-        rows = islice(read_rows(stream, field=options.field), options.limit)
-        async with open_session(options, account.plan, account.config, account.measured) as session:
-            # Only now, so that a missing model leaves an older output alone.
-            with _output(options.output) as output, counting(account.plan.pipeline, _total(options)) as advance:
-                account.started = perf_counter()
-                mapped = session.map(rows if stream.seekable() else in_thread(rows))
-                async with aclosing(mapped) as results:
-                    async for result in results:
-                        account.add(result)
-                        _deliver(result, options, output)
-                        advance(_note(account))
+    rows = islice(read_rows(stream, field=options.field), options.limit)
+    async with open_session(options, account.plan, account.config, account.measured) as session:
+        # Only now, so that a missing model leaves an older output alone.
+        with _output(options.output) as output, counting(account.plan.pipeline, _total(options)) as advance:
+            account.started = perf_counter()
+            mapped = session.map(rows if stream.seekable() else in_thread(rows))
+            async with aclosing(mapped) as results:
+                async for result in results:
+                    _deliver(result, options, output)
+                    account.add(result)
+                    advance(_note(account))
 
 
 def _deliver(result: Result, options: argparse.Namespace, output: TextIO) -> None:
     if not options.show or options.output != "-":
-        output.write(f"{result.to_json()}\n")
-        output.flush()
+        with named(options.output):
+            output.write(f"{result.to_json()}\n")
+            output.flush()
     if options.show:
         outcome = result.answer if result.error is None else f"{result.error.code}: {result.error.message}"
         print(f"[{result.index + 1}] {_indented(result.question)}\n →  {_indented(outcome or '')}\n", flush=True)
@@ -141,27 +144,35 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
         write_text(options.summary_json, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def _check_paths(options: argparse.Namespace) -> None:
-    """What can be known to be wrong with the files before a model is loaded."""
-    if options.rows != "-":
-        with _input(options.rows):
-            pass
-    if options.output == "-":
-        return
-    output = Path(options.output)
-    if output.is_dir():
-        raise user_error("E601", f"`{output}` is a folder", "name a file in it")
-    if options.rows != "-" and output.exists() and output.samefile(options.rows):
-        raise user_error("E601", f"`{output}` is the file of the rows", "name another output: this one would be lost")
+def _check_outputs(options: argparse.Namespace, rows: BinaryIO) -> None:
+    """What can be known to be wrong with the outputs before a model is loaded. Standard input may be a file too."""
+    read = (("the file of the rows", _status(rows)), ("the program", _status(Path(options.file))))
+    outputs = [Path(name) for name in (options.output, options.summary_json) if name not in (None, "-")]
+    for output in outputs:
+        check_writable(output)
+        for what, status in read:
+            if output.is_file() and status is not None and os.path.samestat(output.stat(), status):
+                raise user_error("E601", f"`{output}` is {what}", "name another output: this one would be lost")
+    if len(outputs) > 1 and len({os.path.realpath(o) for o in outputs if o.is_file() or not o.exists()}) == 1:
+        raise user_error("E601", f"`{outputs[1]}` is the output and the summary", "name another file for one of them")
+
+
+def _status(file: Path | BinaryIO) -> os.stat_result | None:
+    try:
+        return file.stat() if isinstance(file, Path) else os.fstat(file.fileno())
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager
 def _input(name: str) -> Iterator[BinaryIO]:
-    if name == "-":
-        yield _standard_input()
-        return
-    with open_binary(name) as stream:
+    stream = _standard_input() if name == "-" else open_binary(name)
+    try:
         yield stream
+    finally:
+        # A pipe stays open: at an interruption a thread still waits in it, and closing would wait for the thread.
+        if name != "-" and stream.seekable():
+            stream.close()
 
 
 def _standard_input() -> BinaryIO:
@@ -180,8 +191,12 @@ def _output(name: str) -> Iterator[TextIO]:
         return
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    stream = path.open("w", encoding="utf-8", newline="\n")
+    try:
         yield stream
+    finally:
+        with named(name):
+            stream.close()
 
 
 def _total(options: argparse.Namespace) -> int | None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from types import TracebackType
 from typing import Self, assert_never
 
@@ -186,14 +188,34 @@ def _missing(capability: Capability, node: PlanNode, model: str, binding: _Bindi
 
 
 async def _off_the_loop(opening: Callable[[], Engine]) -> Engine:
-    """Opens in a thread. A thread cannot be stopped: when cancelled, waits for it and closes what it opened."""
-    task = asyncio.create_task(asyncio.to_thread(opening))
+    """Opens in a thread of its own. A thread cannot be stopped: when cancelled, leaves it behind at once, and it closes
+    what it opened."""
+    opened: Future[Engine] = Future()
+
+    def work() -> None:
+        try:
+            engine = opening()
+        except BaseException as error:
+            with suppress(InvalidStateError):  # nobody waits any more
+                opened.set_exception(error)
+            return
+        try:
+            opened.set_result(engine)
+        except InvalidStateError:
+            asyncio.run(_closed(engine))
+
+    Thread(target=work, name="pnyx-opening").start()
     try:
-        return await asyncio.shield(task)
+        return await asyncio.wrap_future(opened)
     except asyncio.CancelledError:
-        with suppress(Exception):
-            await (await task).close()
+        if not opened.cancel() and opened.exception() is None:  # it was opened at this moment
+            await _closed(opened.result())
         raise
+
+
+async def _closed(engine: Engine) -> None:
+    with suppress(Exception):
+        await engine.close()
 
 
 def _open(binding: _Binding, progress: Progress | None) -> Engine:

@@ -12,8 +12,9 @@ import transformers
 from transformers_tiny import save_tiny_model
 
 from pnyx.compiler.operators import Sampling
+from pnyx.runtime.engines.conformance import CHECKS, check_closed
 from pnyx.runtime.engines.engine import Capability
-from pnyx.runtime.engines.transformers import TransformersEngine, engine
+from pnyx.runtime.engines.transformers import TransformersEngine
 from pnyx.runtime.engines.transformers.batch import Batch
 from pnyx.runtime.errors import ConfigurationError, EngineFailure, ModelNotFound, PackageMissing, PromptTooLong
 from pnyx.runtime.request import Message, Request
@@ -334,10 +335,16 @@ def test_what_cannot_be_opened(folder, tmp_path, monkeypatch):
     Path(tmp_path / "config.json").write_text("{}")
     with pytest.raises(EngineFailure, match="cannot be loaded"):
         open_engine(tmp_path)
-    monkeypatch.setattr(engine, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(PackageMissing, match="torch") as missing:
         open_engine(folder)
     assert "pnyx[transformers]" in (missing.value.help or "")
+
+
+async def test_it_conforms(folder):
+    engine = open_engine(save_tiny_model(folder.parent / "middle", context=1024))
+    for check in (*CHECKS, check_closed):
+        await check(engine)
 
 
 @pytest.mark.model

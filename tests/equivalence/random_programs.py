@@ -129,7 +129,7 @@ def _repeat(author: _Author, name: str, fields: frozenset[str], most: int) -> No
 
 _STEPS = [
     _into("critique(MODEL, max_tokens = 30)", "critique"),
-    _into("judge(MODEL, max_tokens = 30)", "verdict", "reasoning"),
+    _into("assess(MODEL, max_tokens = 30)", "verdict", "reasoning"),
     _into("grade(MODEL)", "score"),
     _into("grade(MODEL, on_fail = retry(1) then drop)", "score"),
     _into("p_yes(MODEL)", "score"),

@@ -44,6 +44,9 @@ DROP = OnFail(then=Action.DROP)
 EACH, ALL, QUERY = Over.EACH, Over.ALL, Over.QUERY
 
 
+LISTED = Pool(Size(0, 5), frozenset({"text", "model"}))
+
+
 @pytest.mark.parametrize(
     ("operator", "inputs", "expected"),
     [
@@ -60,8 +63,8 @@ EACH, ALL, QUERY = Over.EACH, Over.ALL, Over.QUERY
         (ask(ALL, reads=Reads.ORDER), [CHAT, pool(2, 3, "critique")], pool(2, 3, "critique")),
         (ask(ALL, reads=Reads.ORDER, on_fail=DROP), [CHAT, pool(2, 3, "critique")], pool(0, 3, "critique")),
         (ask(ALL, reads=Reads.ORDER, on_fail=DROP), [CHAT, pool(1, 1, "critique")], pool(1, 1, "critique")),
-        (ask(ALL, reads=Reads.LIST, count=5), [CHAT, pool(2, 3, "critique")], pool(0, 5)),
-        (ask(QUERY, reads=Reads.LIST, count=5), [CHAT], pool(0, 5)),
+        (ask(ALL, reads=Reads.LIST, count=5), [CHAT, pool(2, 3, "critique")], LISTED),
+        (ask(QUERY, reads=Reads.LIST, count=5), [CHAT], LISTED),
         (ask(QUERY, n=2, variables=("tests",)), [CHAT, pool(0, 5)], pool(2)),
         (Extract(answer=AnswerKind.NUMBER), [pool(2)], pool(2, 2, "answer")),
         (Vote(), [pool(3, 3, "answer")], pool(0, 1, "answer", "votes")),

@@ -62,8 +62,8 @@ class SlotCache:
             self._layers = [_SlotLayer(self, keys, values) for keys, values in prompt.layers]
         self._reserve(row + 1, max((*self.lengths, prompt.length)) + 1)
         for layer, (keys, values) in zip(self._layers, prompt.layers, strict=True):
-            layer.keys[row, :, : prompt.length] = keys
-            layer.values[row, :, : prompt.length] = values
+            layer.key_storage[row, :, : prompt.length] = keys
+            layer.value_storage[row, :, : prompt.length] = values
         self.lengths.append(prompt.length)
 
     def remove(self, row: int) -> None:
@@ -72,8 +72,8 @@ class SlotCache:
         length = self.lengths[last]
         if row != last:
             for layer in self._layers:
-                layer.keys[row, :, :length] = layer.keys[last, :, :length]
-                layer.values[row, :, :length] = layer.values[last, :, :length]
+                layer.key_storage[row, :, :length] = layer.key_storage[last, :, :length]
+                layer.value_storage[row, :, :length] = layer.value_storage[last, :, :length]
         self.lengths[row] = length
         self.lengths.pop()
         if not self.lengths:
@@ -95,8 +95,8 @@ class SlotCache:
         """Each tensor by itself, so that nothing is lost where memory ends half-way."""
         live = len(self.lengths), max(self.lengths, default=0)
         for layer in self._layers:
-            layer.keys = _grown(layer.keys, rows, columns, live)
-            layer.values = _grown(layer.values, rows, columns, live)
+            layer.key_storage = _grown(layer.key_storage, rows, columns, live)
+            layer.value_storage = _grown(layer.value_storage, rows, columns, live)
 
 
 def _grown(old: Tensor, rows: int, columns: int, live: tuple[int, int]) -> Tensor:
@@ -114,14 +114,12 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """One layer, in the interface that the models of transformers call."""
 
     is_sliding = False
-    keys: Tensor
-    values: Tensor
 
     def __init__(self, slots: SlotCache, keys: Tensor, values: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
-        self.keys = keys.new_zeros((0, keys.shape[0], 0, keys.shape[2]))
-        self.values = values.new_zeros((0, values.shape[0], 0, values.shape[2]))
+        self.key_storage = keys.new_zeros((0, keys.shape[0], 0, keys.shape[2]))
+        self.value_storage = values.new_zeros((0, values.shape[0], 0, values.shape[2]))
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -131,10 +129,10 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
         slots = self._slots
-        self.keys[slots.rows, :, slots.positions] = key_states[:, :, 0]
-        self.values[slots.rows, :, slots.positions] = value_states[:, :, 0]
+        self.key_storage[slots.rows, :, slots.positions] = key_states[:, :, 0]
+        self.value_storage[slots.rows, :, slots.positions] = value_states[:, :, 0]
         live = len(slots.lengths)
-        keys, values = self.keys[:live, :, : slots.width], self.values[:live, :, : slots.width]
+        keys, values = self.key_storage[:live, :, : slots.width], self.value_storage[:live, :, : slots.width]
         rows = len(slots.rows)  # as many but for a lone row, which is seen twice without a copy
         return keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pnyx.runtime.engines.engine import Capability, EngineInfo
-from pnyx.runtime.errors import ConfigurationError, PackageMissing
+from pnyx.runtime.errors import ConfigurationError
+from pnyx.runtime.models.packages import TO_RUN, require
 from pnyx.runtime.request import Request, Response
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ class TransformersEngine:
     """A model that runs in this process, on one thread of its own that decodes all requests together.
 
     Requests join and leave the running batch between two tokens; the n samples of a request share one prefill. The
-    random numbers of a sample depend on its own seed and position alone. The probabilities do not: the last bits of a
-    floating-point sum depend on the shape of the batch, and where two tokens are about equally likely they decide. In
-    float32 this is rare, in bfloat16 common. So "a result never depends on batching" is exact on the simulated engine
-    alone; here only a stored sample, which is never redrawn, is safe from it.
+    random numbers of a sample depend on its own seed and position alone. For the probabilities nobody can promise that:
+    the last bits of a sum depend on how a matrix product is cut up, which depends on the shape of the batch and on the
+    processor, and where two tokens are about equally likely they decide. Padding is chosen so that this is rare, in
+    float32 more so than in bfloat16. "A result never depends on batching" is exact on the simulated engine alone; here
+    only a stored sample, which is never redrawn, is safe.
 
     A choice counts by the first token of the string as given: after most chat templates a reply starts without a space,
     so ask for `Yes`, not ` Yes`. Choices with the same first token have the same probability.
@@ -55,12 +56,7 @@ class TransformersEngine:
 
         Raises PackageMissing, ModelNotFound, ConfigurationError; EngineFailure where the weights cannot be loaded.
         """
-        for package in ("torch", "transformers"):
-            if find_spec(package) is None:
-                raise PackageMissing(
-                    f"the transformers engine needs the package `{package}`",
-                    help='install it with `pip install "pnyx[transformers]"`',
-                )
+        require(TO_RUN, "the engine `transformers`")
         if window is not None and window < 1:
             raise ConfigurationError(f"window is {window}, but at least one sample must fit", help="set 1 or more")
         from pnyx.runtime.engines.transformers.loading import load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from equivalence.random_programs import programs
 from hypothesis import HealthCheck, given, settings
 
-from pnyx.compiler.cost import estimate
+from pnyx.compiler.cost import Profile, estimate
 from pnyx.compiler.plan import Plan
 from pnyx.compiler.program import Program
-from pnyx.runtime.engines.simulated import SimulatedEngine
+from pnyx.runtime.engines.simulated import SimulatedEngine, tasks
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
 from pnyx.runtime.session import Session
@@ -22,13 +23,20 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 QUESTIONS = ["What is 17 * 23?", "Which planet has rings?", "What is 3 + 4 * 5?", "Why is the sky blue?"]
 
 
-def answers(plan: Plan, *, window: int = 64, seed: int = 7) -> list[Result]:
+def answers(
+    plan: Plan,
+    *,
+    window: int = 64,
+    seed: int = 7,
+    questions: Sequence[str] = QUESTIONS,
+    profile: Profile | None = None,
+) -> list[Result]:
     """Of every question, by the simulated engine, with at most `window` samples and examples in flight."""
 
     async def collect() -> list[Result]:
         engines = {m.name: SimulatedEngine(model=m.id, window=window) for m in plan.models}
-        session = Session(plan, engines, seed=seed, window=window)
-        return [r async for r in session.map([Row(i, q) for i, q in enumerate(QUESTIONS)])]
+        session = Session(plan, engines, seed=seed, window=window, profile=profile)
+        return [r async for r in session.map([Row(i, q) for i, q in enumerate(questions)])]
 
     return asyncio.run(collect())
 
@@ -85,6 +93,23 @@ def test_the_number_of_calls_of_every_example_is_predicted_exactly(path: Path, o
         for result in answers(plan):
             assert result.usage.calls == total.calls.expected
             assert result.usage.samples == total.samples.expected
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_prompt_tokens_are_predicted_after_ten_questions(path: Path) -> None:
+    """Within 15 %, on ten other questions than those that were measured, also of a pipeline that draws more."""
+    program = Program.load(path)
+    measured, fresh = [t.question for t in tasks(10, seed=1)], [t.question for t in tasks(10, seed=2)]
+    for name in program.pipelines:
+        profile = Profile()
+        answers(program.compile(name), questions=measured, profile=profile)
+        drawn = [c for c in program.choices(name) if c.name.endswith(".n")]
+        for closed in ({}, *({c.name: c.options[-1]} for c in drawn)):
+            plan = program.compile(name, closed)
+            predicted = estimate(plan, profile).total.prompt_tokens.expected
+            results = answers(plan, questions=fresh)
+            actual = sum(r.usage.prompt_tokens for r in results) / len(results)
+            assert predicted == pytest.approx(actual, rel=0.15), closed
 
 
 def test_another_seed_gives_something_else() -> None:

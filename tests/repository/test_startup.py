@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 # Seconds of processor time, best of five: what `pnyx --help` takes on an idle machine, whatever else runs meanwhile.
 BAR = float(os.environ.get("PNYX_STARTUP_SECONDS", "0.25"))
 HEAVY = ("torch", "transformers", "vllm", "optuna", "numpy", "rich", "networkx")
@@ -24,6 +26,14 @@ def processor_seconds(*arguments: str) -> float:
 
 def test_help_starts_at_once() -> None:
     assert min(processor_seconds("--help") for _ in range(5)) < BAR
+
+
+def test_check_of_a_thousand_lines_is_quick(tmp_path: Path) -> None:
+    """A guard at four times the bar of `--help`; what it really takes is measured by `benchmarks/start_up.py`."""
+    program = runpy.run_path(str(ROOT / "benchmarks" / "start_up.py"))["program"]()
+    assert program.count("\n") >= 1000
+    (tmp_path / "large.pnyx").write_text(program, encoding="utf-8")
+    assert min(processor_seconds("check", str(tmp_path / "large.pnyx")) for _ in range(3)) < 4 * BAR
 
 
 @pytest.mark.parametrize("command", ["--help", "check"])

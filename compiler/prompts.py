@@ -62,7 +62,7 @@ class Rendered:
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
-    def call_binop(self, _context: object, operator: str, left: object, right: object) -> object:
+    def call_binop(self, context: object, operator: str, left: object, right: object) -> object:  # noqa: ARG002
         if isinstance(left, int | float) and isinstance(right, int | float) and operator != "**":
             return left * right if operator == "*" else left % right
         raise jinja2.exceptions.SecurityError(f"`{operator}` on texts is not available in a prompt")

@@ -1,24 +1,22 @@
 """The Python front door: load a program, compile a pipeline, run it.
 
-Everything inside is asynchronous; `run` and `map` are the one synchronous way in.
+Everything inside is asynchronous; `run` and `map` are the one synchronous way in, `arun` and `amap` the other one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnyx.compiler.diagnostics import CompileError
-from pnyx.compiler.plan import Plan
+from pnyx.compiler.plan import Plan, PlanError
 from pnyx.compiler.program import Program as _Source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from pnyx.runtime.results import Result
     from pnyx.runtime.session import Session
 
@@ -35,7 +33,11 @@ def load(path: Path | str) -> Program:
 
 def load_plan(path: Path | str) -> Pipeline:
     """A plan written by `pnyx compile`. Raises PlanError (a ValueError) where the file is not one, and OSError."""
-    return Pipeline(Plan.from_json(Path(path).read_text(encoding="utf-8")), Path(path))
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise PlanError("not UTF-8") from None
+    return Pipeline(Plan.from_json(text), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Pipeline:
     ) -> Result:
         """Answers one question. What goes wrong with it is in the result's `error`; an engine that cannot be opened
         raises RuntimeFailure."""
+        _check_no_loop("arun")
         return asyncio.run(self.arun(question, engine=engine, models=models, seed=seed))
 
     async def arun(
@@ -104,29 +107,45 @@ class Pipeline:
         models: Mapping[str, str] | None = None,
         seed: int | None = None,
         window: int | None = None,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Answers rows in their order, streaming. A row is a question, or a mapping like a line of JSONL with the
-        question in `field`. `window`: rows in flight at once."""
+        question in `field`. `window`: rows in flight at once. What goes wrong with a row is in its result; engines are
+        opened for the first result, closed after the last one or with `close`."""
+        _check_no_loop("amap")
+        return _drain(self.amap(rows, field=field, engine=engine, models=models, seed=seed, window=window))
+
+    def amap(
+        self,
+        rows: Iterable[str | Mapping[str, object]],
+        *,
+        field: str | None = None,
+        engine: str | None = None,
+        models: Mapping[str, str] | None = None,
+        seed: int | None = None,
+        window: int | None = None,
+    ) -> AsyncGenerator[Result, None]:
+        """The same for `async for`. Where it is left early, `contextlib.aclosing` closes the engines at once."""
+        if isinstance(rows, str):
+            raise TypeError("`rows` is one text, not several: use `run`, or give a list")
+        return self._results(rows, field, engine, models, seed, window)
+
+    async def _results(
+        self,
+        rows: Iterable[str | Mapping[str, object]],
+        field: str | None,
+        engine: str | None,
+        models: Mapping[str, str] | None,
+        seed: int | None,
+        window: int | None,
+    ) -> AsyncGenerator[Result, None]:
         from pnyx.runtime.rows import as_rows
 
-        async def results() -> AsyncGenerator[Result]:
-            async with (
-                self._session(engine, models, seed, window) as session,
-                aclosing(session.map(as_rows(rows, field=field))) as mapped,
-            ):
-                async for result in mapped:
-                    yield result
-
-        with asyncio.Runner() as runner:
-            stream = results()
-            try:
-                while True:
-                    try:
-                        yield runner.run(_next(stream))
-                    except StopAsyncIteration:
-                        return
-            finally:
-                runner.run(stream.aclose())
+        async with (
+            self._session(engine, models, seed, window) as session,
+            aclosing(session.map(as_rows(rows, field=field))) as mapped,
+        ):
+            async for result in mapped:
+                yield result
 
     @asynccontextmanager
     async def _session(
@@ -148,5 +167,23 @@ class Pipeline:
             )
 
 
-async def _next(stream: AsyncGenerator[Result]) -> Result:
-    return await anext(stream)
+def _check_no_loop(instead: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(f"an event loop is running here already: use `{instead}`")
+
+
+def _drain(stream: AsyncGenerator[Result, None]) -> Generator[Result, None, None]:
+    """The results of `stream`, in an event loop of their own that runs only while one is waited for."""
+    with asyncio.Runner() as runner:
+        try:
+            while (result := runner.run(_next(stream))) is not None:
+                yield result
+        finally:
+            runner.run(stream.aclose())
+
+
+async def _next(stream: AsyncGenerator[Result, None]) -> Result | None:
+    return await anext(stream, None)

@@ -80,15 +80,23 @@ def read_rows(stream: BinaryIO, *, field: str | None = None) -> Iterator[Row]:
 
 
 def as_rows(items: Iterable[str | Mapping[str, object]], *, field: str | None = None) -> Iterator[Row]:
-    """The same of Python values: a question, or a mapping like the object of a line. `line` counts the items."""
+    """The same of Python values: a question, or a mapping like the object of a line. `line` counts the items. Never
+    raises for what an item is."""
     for number, item in enumerate(items, 1):
         row_id: RowId = None
         try:
-            data = {"question": item} if isinstance(item, str) else dict(item)
+            data = {"question": item} if isinstance(item, str) else _mapped(item)
             row_id = _row_id(data)
             yield Row(number, _question(data, "question" if isinstance(item, str) else field), row_id)
         except _Fault as fault:
             yield Row(number, ErrorRecord(fault.code, fault.message, f"row {number}", fault.help), row_id)
+
+
+def _mapped(item: object) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        message = f"the row is of type `{type(item).__name__}`, not a question or a mapping"
+        raise _Fault("R801", message, 'give a text, or `{"question": "…"}`')
+    return {str(key): value for key, value in item.items()}
 
 
 def _skip_line(stream: BinaryIO) -> None:
@@ -157,6 +165,8 @@ def _row_id(data: dict[str, Any]) -> RowId:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         raise _Fault("R801", "the row is not JSON that can be read: it is nested too deeply", _AN_OBJECT) from None
+    except (TypeError, ValueError):  # not from a file
+        raise _Fault("R801", f"the row has an `id` of type `{type(value).__name__}`", _AS_TEXT) from None
 
 
 def _question(data: dict[str, Any], field: str | None) -> str | tuple[Message, ...]:

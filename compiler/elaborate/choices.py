@@ -8,7 +8,7 @@ with `.2`, `.3` … where that is not enough.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 
 from pnyx.compiler import syntax
 from pnyx.compiler.elaborate.scope import Named
@@ -108,8 +108,8 @@ def _tunes(item: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 def _children(item: object) -> Iterator[object]:
     if isinstance(item, tuple):
         yield from item
-    elif hasattr(item, "__dataclass_fields__"):
-        for name in item.__dataclass_fields__:
-            value = getattr(item, name)
+    elif is_dataclass(item):
+        for part in fields(item):
+            value = getattr(item, part.name)
             if not isinstance(value, Span | str):
                 yield value

@@ -1,20 +1,23 @@
 """Prompt templates: sandboxed Jinja, checked when compiling, rendered when running.
 
-What a template can do is bounded: it sees only the values handed to it, calls only the filters listed here, and has no
-arithmetic that builds large texts. An absent variable or field renders as nothing and is false.
+What a template can do is bounded: it sees only the values handed to it, calls only the filters listed here, and each
+rendering has a `_Budget` of rounds and characters. Parsing and rendering raise nothing but Jinja's own errors.
+An absent variable or field renders as nothing and is false.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import filters, nodes
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from pnyx.compiler.operators import PromptText
 
@@ -59,20 +62,112 @@ class Rendered:
     user: str
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**", "%"})
+# What a template may not say: outside of this list, templates are Jinja.
+_BANNED: tuple[tuple[type[nodes.Node] | tuple[type[nodes.Node], ...], str], ...] = (
+    ((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock),
+     "`include`, `import`, `extends` and `macro` are not available in a prompt"),
+    (nodes.Block, "`block` is not available in a prompt"),
+    (nodes.Call, "calls are not available in a prompt, only filters: `{{ value | upper }}`"),
+    ((nodes.AssignBlock, nodes.FilterBlock, nodes.NSRef),
+     "only `{% set name = value %}` is available in a prompt, not blocks or fields that are set"),
+)  # fmt: skip
+_LOOP, _JOIN, _BUDGET = " loop", " join", " budget"
+"""Names of ours: no template can say them."""
 
-    def call_binop(self, context: object, operator: str, left: object, right: object) -> object:  # noqa: ARG002
+
+class _Budget:
+    """What one rendering may still do: rounds of its loops, characters that it makes."""
+
+    def __init__(self) -> None:
+        self.rounds = 1_000_000
+        self.characters = 20_000_000
+
+    def loop(self, rounds: int) -> None:
+        self.rounds -= rounds
+        if self.rounds < 0:
+            raise jinja2.TemplateRuntimeError("its loops go on for too long")
+
+    def make(self, characters: int) -> None:
+        self.characters -= characters
+        if self.characters < 0:
+            raise jinja2.TemplateRuntimeError("its text becomes too long")
+
+
+def _budget(context: Context) -> _Budget:
+    return cast("_Budget", context.resolve(_BUDGET))
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> object:
         if isinstance(left, int | float) and isinstance(right, int | float) and operator != "**":
-            return left * right if operator == "*" else left % right
-        raise jinja2.exceptions.SecurityError(f"`{operator}` on texts is not available in a prompt")
+            return left + right if operator == "+" else left * right if operator == "*" else left % right
+        if operator != "+":
+            raise jinja2.exceptions.SecurityError(f"`{operator}` on texts is not available in a prompt")
+        _budget(context).make(sum(len(side) for side in (left, right) if isinstance(side, Sized)))
+        return left + right
+
+    def _generate(self, source: nodes.Template, *arguments: Any, **options: Any) -> str:
+        """Puts the budget's filters into the code of a template; the tree that is checked is without them."""
+        for loop in source.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, _LOOP, [], [], None, None, lineno=loop.lineno, environment=self)
+        joined = _Joining().visit(source)
+        return super()._generate(joined, *arguments, **options)
+
+
+class _Joining(NodeTransformer):
+    """Replaces every `a ~ b` by a filter that counts what it makes."""
+
+    def visit_Concat(self, concat: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(concat)
+        parts = nodes.List(concat.nodes, lineno=concat.lineno, environment=concat.environment)
+        return nodes.Filter(parts, _JOIN, [], [], None, None, lineno=concat.lineno, environment=concat.environment)
+
+
+@jinja2.pass_context
+def _counted(context: Context, items: Iterable[object]) -> Iterable[object]:
+    items = items if isinstance(items, Sized) else list(items)
+    _budget(context).loop(len(items))
+    return items
+
+
+@jinja2.pass_context
+def _join(context: Context, value: Iterable[object], d: object = "", attribute: str | int | None = None) -> str:
+    if attribute is not None:
+        value = map(filters.make_attrgetter(context.environment, attribute), value)
+    texts, between = [str(item) for item in value], str(d)
+    _budget(context).make(sum(map(len, texts)) + len(between) * len(texts))
+    return between.join(texts)
+
+
+@jinja2.pass_context
+def _replace(context: Context, s: object, old: object, new: object, count: int = -1) -> str:
+    text, before, after = str(s), str(old), str(new)
+    _budget(context).make(len(text) + text.count(before) * len(after))
+    return text.replace(before, after, count)
+
+
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    if abs(precision) > 100:
+        raise jinja2.exceptions.FilterArgumentError(f"`round` to {precision} places")
+    return cast("Callable[..., float]", filters.do_round)(value, precision, method)
+
+
+@jinja2.pass_eval_context
+def _tojson(context: nodes.EvalContext, value: object, indent: int | None = None) -> str:
+    if indent is not None and indent > 16:
+        raise jinja2.exceptions.FilterArgumentError(f"`tojson` indented by {indent}")
+    return cast("Callable[..., str]", filters.do_tojson)(context, value, indent)
 
 
 @cache
 def _environment() -> _Environment:
     environment = _Environment(undefined=jinja2.ChainableUndefined, keep_trailing_newline=False, autoescape=False)
     environment.globals.clear()
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
+    environment.filters = {name: environment.filters[name] for name in _FILTERS} | {
+        "join": _join, "replace": _replace, "round": _round, "tojson": _tojson, _LOOP: _counted, _JOIN: _join,
+    }  # fmt: skip
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.policies["json.dumps_function"] = _dumps
     return environment
@@ -89,25 +184,60 @@ def _template(text: str) -> jinja2.Template:
 
 
 def render(prompt: PromptText, variables: Mapping[str, object]) -> Rendered:
-    """The messages of a checked prompt. Candidates are mappings of their fields; pools are lists of them."""
-    system = _template(prompt.system).render(variables).strip() if prompt.system is not None else None
-    return Rendered(system, _template(prompt.user).render(variables).strip())
+    """The messages of a checked prompt. Candidates are mappings of their fields; pools are lists of them.
+
+    Raises jinja2.TemplateError where these values do not fit the template, or it makes too much of them.
+    """
+    budget = _Budget()
+    system = _rendered(prompt.system, variables, budget) if prompt.system is not None else None
+    return Rendered(system, _rendered(prompt.user, variables, budget))
+
+
+def _rendered(text: str, variables: Mapping[str, object], budget: _Budget) -> str:
+    parts = []
+    try:
+        for part in _template(text).generate({**variables, _BUDGET: budget}):
+            budget.make(len(part))
+            parts.append(part)
+    except RecursionError:
+        raise jinja2.TemplateRuntimeError("it is nested too deeply") from None
+    except jinja2.TemplateError:
+        raise
+    except Exception as error:  # a template may fail in as many ways as there are filters
+        raise jinja2.TemplateRuntimeError(str(error) or type(error).__name__) from error
+    return "".join(parts).strip()
 
 
 def check_template(text: str) -> TemplateUse | TemplateFault:
     """What the template reads, or why it cannot be used."""
     try:
         tree = _environment().parse(text)
-        _environment().from_string(text)
+        fault = _ban(tree)
+        if fault is not None:
+            return fault
+        _template(text)
     except jinja2.TemplateSyntaxError as error:
         return TemplateFault(error.message or "cannot be parsed", error.lineno)
-    except RecursionError:
+    except (RecursionError, MemoryError, SyntaxError):  # blocks within blocks: Python's own limits
         return TemplateFault("nested too deeply", 1)
-    for banned in tree.find_all(
-        (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock)
-    ):
-        return TemplateFault("`include`, `import`, `extends` and `macro` are not available in a prompt", banned.lineno)
+    except ValueError:
+        return TemplateFault("it has a number that is too long", 1)
     return TemplateUse(_free_variables(tree), _field_uses(tree))
+
+
+def _ban(tree: nodes.Template) -> TemplateFault | None:
+    """The first thing in a template that is not available."""
+    for kinds, message in _BANNED:
+        for banned in tree.find_all(kinds):
+            return TemplateFault(message, banned.lineno)
+    for loop in tree.find_all(nodes.For):
+        if loop.recursive:
+            return TemplateFault("`recursive` is not available in a prompt", loop.lineno)
+    # Lists of lists grow beyond every bound in a few lines, and nothing counts them.
+    for items in tree.find_all((nodes.List, nodes.Tuple, nodes.Dict)):
+        if getattr(items, "ctx", "load") == "load" and items.find(nodes.Name) is not None:
+            return TemplateFault("lists in a prompt hold texts and numbers, not variables", items.lineno)
+    return None
 
 
 def _free_variables(tree: nodes.Template) -> dict[str, int]:

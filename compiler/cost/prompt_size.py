@@ -83,7 +83,7 @@ def _text(
     values.update(zip(operator.variables, candidates[first:], strict=True))
     try:
         rendered = render(operator.prompt, values)
-    except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError):
+    except jinja2.TemplateError:
         return operator.prompt.user + (operator.prompt.system or "")
     return rendered.user + (rendered.system or "")
 

@@ -10,12 +10,13 @@ from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Label
 from pnyx.compiler.elaborate.values import ERROR, GraphValue, ModelValue, Symbol, Value, describe
 from pnyx.compiler.operators import Concat
+from pnyx.compiler.source import Span
 from pnyx.compiler.types import Pool
 
 if TYPE_CHECKING:
     from pnyx.compiler.elaborate.evaluate import Elaborator
 
-__all__ = ["compute"]
+__all__ = ["bounded", "compute"]
 
 _NUMERIC: dict[str, Callable[..., int | float]] = {
     "+": operator.add,
@@ -33,6 +34,8 @@ _ORDER: dict[str, Callable[..., bool]] = {
 }
 # Beyond this, numbers serve no pipeline; the limit keeps arithmetic quick.
 _GREATEST = 10**18
+_LONGEST_TEXT = 1_000_000
+_LONGEST_LIST = 20_000
 
 
 def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...], elaborator: Elaborator) -> Value:
@@ -53,9 +56,9 @@ def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...
     elif _is_number(left) and _is_number(right):
         return _numeric(expression, left, right, elaborator)
     elif isinstance(left, str) and isinstance(right, str) and (symbol == "+" or symbol in _ORDER):
-        return left + right if symbol == "+" else _ORDER[symbol](left, right)
+        return bounded(left + right, expression.span, elaborator) if symbol == "+" else _ORDER[symbol](left, right)
     elif isinstance(left, tuple) and isinstance(right, tuple) and symbol == "+":
-        return left + right
+        return bounded(left + right, expression.span, elaborator)
     elaborator.report(
         "E301",
         f"`{symbol}` does not work on {describe(left)} and {describe(right)}",
@@ -66,6 +69,28 @@ def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...
         ],
     )
     return ERROR
+
+
+def bounded(value: str | tuple[Value, ...], where: Span, elaborator: Elaborator) -> Value:
+    """A text or list that was put together, or ERROR where it is too long: what doubles in a loop is soon beyond all
+    memory. Items of lists within a list count as its own."""
+    if isinstance(value, str):
+        elaborator.step(where, len(value) // 1000)
+        if len(value) <= _LONGEST_TEXT:
+            return value
+        message, help = "the text is too long", f"texts have up to {_LONGEST_TEXT} characters"
+    else:
+        count = _items(value)
+        elaborator.step(where, count)
+        if count <= _LONGEST_LIST:
+            return value
+        message, help = "the list is too long", f"lists have up to {_LONGEST_LIST} items"
+    elaborator.report("E402", message, where, help=help)
+    return ERROR
+
+
+def _items(value: Value) -> int:
+    return 1 + sum(map(_items, value)) if isinstance(value, tuple) else 1
 
 
 def _equal(left: Value, right: Value) -> bool:

@@ -75,7 +75,8 @@ def evaluate_call(elaborator: Elaborator, expression: syntax.Call, environment: 
         elaborator.report("E301", "an operator value has one `_`", holes[1].span, help="fill in the other argument")
         return ERROR
     if callee.arguments is not None:
-        elaborator.report("E301", "this operator value already has its `_`", holes[0].span)
+        help = "pipe into it what belongs there: `pool |> step`"
+        elaborator.report("E301", "this operator value already has its `_`", holes[0].span, help=help)
         return ERROR
     return OpValue(callee.operation, tuple(g.payload for g in arguments))
 
@@ -105,9 +106,13 @@ def _given(
 
 
 def _apply(elaborator: Elaborator, callee: OpValue, given: list[Given[FilledArgument]], call: Span) -> Value:
-    if callee.arguments is not None:
-        given = _fill(callee.arguments, given)
     signature = callee.operation.signature
+    if callee.arguments is not None:
+        if not any(g.name is None for g in given):
+            message = f"nothing stands in for the `_` of this `{signature.name}`"
+            elaborator.report("E204", message, call, help="pipe into it what belongs there: `pool |> step`")
+            return ERROR
+        given = _fill(callee.arguments, given)
     bound = bind(signature, given, call, elaborator)
     if bound is None:
         return ERROR
@@ -282,16 +287,15 @@ def check_result(
 
 
 def _fill(arguments: tuple[FilledArgument, ...], given: list[Given[FilledArgument]]) -> list[Given[FilledArgument]]:
-    """The arguments of an operator value, what it is applied to in its hole; further arguments come behind."""
+    """The arguments of an operator value, the first argument without a name in its hole; the others come behind."""
     filled = []
-    rest = iter(given)
+    piped = next(g for g in given if g.name is None)
     for argument in arguments:
         if argument.hole:
-            piped = next(rest)
             filled.append(Given(argument.name, piped.payload, piped.span, argument.syntax.name_span))
         else:
             filled.append(Given(argument.name, argument, argument.syntax.value.span, argument.syntax.name_span))
-    return [*filled, *rest]
+    return [*filled, *(g for g in given if g is not piped)]
 
 
 def _argument(expression: syntax.Expr) -> syntax.Argument:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostics, Label
-from pnyx.compiler.elaborate.arithmetic import compute
+from pnyx.compiler.elaborate.arithmetic import bounded, compute
 from pnyx.compiler.elaborate.builtin import BUILTINS
 from pnyx.compiler.elaborate.call import check_result, evaluate_call, evaluate_default, evaluate_pipe
 from pnyx.compiler.elaborate.choices import Assignment
@@ -143,7 +143,7 @@ class Elaborator:
                 return None
             case syntax.ListExpr():
                 items = tuple(self.evaluate(i, environment, words=words) for i in expression.items)
-                return ERROR if ERROR in items else items
+                return ERROR if ERROR in items else bounded(items, expression.span, self)
             case syntax.Range():
                 values = range_values(self, expression, environment)
                 return ERROR if values is None else tuple(values)
@@ -349,8 +349,8 @@ class Elaborator:
                 break
         self._diagnostics.report(code, message, span, label, secondary=others, help=help)
 
-    def step(self, span: Span) -> None:
-        self._steps += 1
+    def step(self, span: Span, steps: int = 1) -> None:
+        self._steps += steps
         if self._steps > MOST_STEPS:
             self._too_large(span, f"the program takes more than {MOST_STEPS} steps to unroll")
 

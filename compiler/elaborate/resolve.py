@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, nearest
+from pnyx.compiler.diagnostics import Diagnostics, Label, nearest
 from pnyx.compiler.elaborate.bind import Given, bind
 from pnyx.compiler.elaborate.kinds import WORDS, Signature
 from pnyx.compiler.elaborate.scope import ModuleScope, check_types
@@ -24,6 +24,8 @@ MODEL_OPTIONS = {
     "price_in": "dollars per million prompt tokens",
     "price_out": "dollars per million generated tokens",
 }
+
+_COUNTS = ("parameters", "context")
 
 
 def resolve(scope: ModuleScope, diagnostics: Diagnostics) -> Diagnostics:
@@ -68,6 +70,10 @@ def _refuse(declaration: syntax.ExternDecl | syntax.SettingsDecl, diagnostics: D
 
 
 def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> None:
+    if not declaration.id.value.strip():
+        help = "give it an id: a name that `pnyx models list` shows, a folder, a file"
+        diagnostics.report("E401", f"the model `{declaration.name}` has an empty id", declaration.id.span, help=help)
+    first: dict[str, Span] = {}
     for option in declaration.options:
         place = option.name_span or option.span
         if option.name not in MODEL_OPTIONS:
@@ -86,6 +92,20 @@ def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> Non
                 option.value.span,
                 help=f"for example `{option.name} = {'8B' if option.name == 'parameters' else '2'}`",
             )
+        elif option.name in _COUNTS and not (option.value.value >= 1 and float(option.value.value).is_integer()):
+            message = f"`{option.name}` of a model cannot be {option.value.span.text}"
+            help = f"it is a whole number, at least 1: {MODEL_OPTIONS[option.name]}"
+            diagnostics.report("E401", message, option.value.span, help=help)
+        elif option.name in first:
+            diagnostics.report(
+                "E205",
+                f"`{option.name}` is given twice",
+                place,
+                secondary=[Label(first[option.name], "first here")],
+                help="remove one of the two",
+            )
+        else:
+            first[option.name] = place
 
 
 def _report_unused(scope: ModuleScope, used: set[str], diagnostics: Diagnostics) -> None:

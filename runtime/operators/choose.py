@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 from math import fsum
+from sys import float_info
 from typing import TypeVar
 
 from pnyx.compiler.operators import Concat, Dedupe, Extract, Filter, IfNone, Input, Operator, Sort, Take, Vote
@@ -69,11 +70,19 @@ def _vote(vote: Vote, pool: Pool) -> Pool:
     if not groups:
         return ()
     votes: dict[FieldValue, int | float] = {
-        value: len(group) if vote.weight is None else fsum(_number(c, vote.weight) or 0 for c in group)
+        value: len(group) if vote.weight is None else _total([_number(c, vote.weight) or 0 for c in group])
         for value, group in groups.items()
     }
     winner = max(votes, key=votes.__getitem__)
     return (groups[winner][0].having("votes", votes[winner]),)
+
+
+def _total(weights: Sequence[float]) -> float:
+    """Sums that no float can hold are as large as floats get."""
+    try:
+        return fsum(weights)
+    except OverflowError:
+        return max(-float_info.max, min(sum(weights), float_info.max))
 
 
 def _number(candidate: Candidate, name: str) -> int | float | None:

@@ -134,10 +134,12 @@ async def test_cancelling_while_opening_closes_what_opens_late(
     async with asyncio.timeout(5):  # nobody waits for the thread
         with pytest.raises(asyncio.CancelledError):
             await entering
-        assert opened == []
-        proceed.set()
-        while [fake.closed for fake in opened] != [True]:
-            await asyncio.sleep(0.001)
+    assert opened == []
+    proceed.set()
+    for thread in threading.enumerate():
+        if thread.name == "pnyx-opening":
+            await asyncio.to_thread(thread.join, 10)
+    assert [fake.closed for fake in opened] == [True]
 
 
 def test_an_engine_without_choices_is_refused_before_anything_opens(opened: list[Fake]) -> None:

@@ -6,8 +6,7 @@ import re
 
 import pytest
 from docs.markdown import DOCS, blocks, section
-
-from pnyx.compiler.elaborate.reference import Entry, entries
+from docs.operator_entries import Entry, entries
 
 FACTS = ["Takes → gives", "Asks the engine for", "Reply", "Cost", "Source", "Degenerates"]
 PAGE = (DOCS / "operators.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import get_args
 
 import pytest
@@ -364,6 +365,13 @@ def test_a_weighted_vote_sums_the_weights_of_those_that_have_one() -> None:
     assert result.candidates[0]["votes"] == 5.0
     result, _ = finish(plan_of(*nodes, (Vote(by="text", weight="score"), (2,))), script)
     assert texts(result) == ["c3"]
+
+
+def test_weights_too_large_to_be_summed_are_no_crash() -> None:
+    huge = ask(into="score", reads=Reads.NUMBER)
+    plan = plan_of((sample(3), (0,)), (huge, (0, 1)), (Vote(by="model", weight="score"), (2,)))
+    result, _ = finish(plan, judged("9e300", "1" + "0" * 199 + "e108", "1" + "0" * 199 + "e108"))
+    assert json.loads(result.to_json())["candidates"][0]["votes"] > 1e300
 
 
 def test_take_dedupe_concat() -> None:

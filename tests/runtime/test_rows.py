@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from pnyx.runtime.request import Message
 from pnyx.runtime.results import ErrorRecord
-from pnyx.runtime.rows import LONGEST_LINE, Row, in_thread, read_rows
+from pnyx.runtime.rows import LONGEST_LINE, Row, as_rows, in_thread, read_rows
 
 
 def rows(data: bytes, field: str | None = None) -> list[Row]:
@@ -113,6 +114,24 @@ def test_lines_are_read_one_by_one() -> None:
     stream = io.BytesIO(b'{"question": "Q?"}\n' * 10_000)
     next(read_rows(stream))
     assert stream.tell() < 1000
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[" * 100_000, b"3", b'{"question": NaN}', b'{"question": 3}', b'{"x": ' + b"1" * 5000 + b"}"]
+)
+def test_every_fault_of_form_names_a_way_out(line: bytes) -> None:
+    (row,) = rows(line)
+    assert fault(row).help
+    assert "set_int_max_str_digits" not in fault(row).message
+
+
+def test_items_of_any_type_are_rows_or_faults() -> None:
+    items: list[Any] = ["Q?", {"id": 2, "query": "Q?"}, 3, None, ["Q?"], {5: "Q?"}, {"id": object(), "query": "Q?"}]
+    made = list(as_rows(items))
+    assert made[:2] == [Row(1, "Q?"), Row(2, "Q?", 2)]
+    assert [fault(row).code for row in made[2:]] == ["R801", "R801", "R801", "R802", "R801"]
+    assert [fault(row).place for row in made[2:]] == [f"row {number}" for number in range(3, 8)]
+    assert all(fault(row).help for row in made[2:])
 
 
 @given(st.lists(st.binary(max_size=40)))

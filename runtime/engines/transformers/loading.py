@@ -49,9 +49,10 @@ def load(folder: Path, *, device: str | None, dtype: str | None) -> LoadedModel:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=number)
         model.to(place).eval()
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # on damaged files the libraries raise anything
         raise EngineFailure(
-            f"the model in `{folder}` cannot be loaded: {error}", help="fetch it again with `pnyx models pull`"
+            f"the model in `{folder}` cannot be loaded: {error}",
+            help="if its files are damaged, delete the folder and fetch the model again",
         ) from error
     config = model.config.get_text_config()
     return LoadedModel(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pnyx.runtime.candidates import FieldValue
-from pnyx.runtime.errors import RuntimeFailure
+from pnyx.runtime.errors import EmptyPool, RuntimeFailure, UnreadableReply
 from pnyx.runtime.question import RowId
 
 __all__ = ["ErrorRecord", "NodeUsage", "ReadingFailure", "Result", "ResultUsage", "Summary"]
@@ -98,6 +98,12 @@ class Result:
     simulated: bool = False
     nodes: tuple[NodeUsage, ...] = ()
 
+    @property
+    def ran(self) -> bool:
+        """Whether the pipeline ran as written, which may end without an answer: an empty pool, a reply that the program
+        does not forgive. Otherwise the data or the engine stopped it."""
+        return self.error is None or self.error.code in (EmptyPool.code, UnreadableReply.code)
+
     def to_data(self) -> dict[str, Any]:
         return {
             "index": self.index,
@@ -121,9 +127,11 @@ class Result:
 
 @dataclass(slots=True)
 class Summary:
-    """Sums over the results of a run. `seconds` is the examples' own time, so it grows faster than the clock."""
+    """Sums over the results of a run. `ran`: examples whose pipeline ran as written, with an answer or without.
+    `seconds` is the examples' own time, so it grows faster than the clock."""
 
     examples: int = 0
+    ran: int = 0
     answered: int = 0
     failed: int = 0
     calls: int = 0
@@ -138,6 +146,7 @@ class Summary:
 
     def add(self, result: Result) -> None:
         self.examples += 1
+        self.ran += result.ran
         if result.error is None:
             self.answered += 1
         else:

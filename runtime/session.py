@@ -126,7 +126,7 @@ class Session:
         execution = Execution(self._prepared, asked, seed=self._seed)
         await self._drive(execution)
         result = execution.result
-        if self._profile is not None and result.error is None:
+        if self._profile is not None and result.ran:
             _observe_example(self._profile, asked, execution)
         usage = replace(result.usage, seconds=perf_counter() - started)
         return replace(result, usage=usage, simulated=self.simulated)

@@ -35,7 +35,7 @@ def print_line(summary: Summary, seconds: float) -> None:
 
 def print_summary(summary: Summary, unread: Mapping[str, int], seconds: float, predicted: CostReport) -> None:
     """`unread`: replies that could not be read, by operator; `seconds` of the clock. What is predicted is per question;
-    the table shows it for the answered ones."""
+    the table shows it for those that ran as written."""
     failed = ", ".join(f"{code} {number}" for code, number in sorted(summary.errors.items()))
     print(
         f"\n{count(summary.examples, 'example')}: {summary.answered} answered, {summary.failed} failed"
@@ -58,7 +58,7 @@ def _rows(summary: Summary, predicted: CostReport) -> Iterator[tuple[str, str, s
         ("prompt tokens", summary.prompt_tokens, total.prompt_tokens),
         ("generated tokens", summary.generated_tokens, total.generated_tokens),
     ):
-        yield name, str(actual), *_compared(actual, estimate, summary.answered)
+        yield name, str(actual), *_compared(actual, estimate, summary.ran)
 
 
 def _compared(actual: int, estimate: Estimate, examples: int) -> tuple[str, str]:

@@ -224,6 +224,7 @@ def test_summaries_add_up() -> None:
     summary.add(Result(index=0, answer="a", usage=ResultUsage(2, 3, 4, 5, 6.0), simulated=True))
     summary.add(Result(index=1, error=ErrorRecord("R805", "empty"), usage=ResultUsage(1, 1, 1, 1, 1.0)))
     assert (summary.examples, summary.answered, summary.failed, summary.errors) == (2, 1, 1, {"R805": 1})
+    assert summary.ran == 2  # an empty vote is how the program ends, not what stops it
     assert (summary.calls, summary.samples, summary.tokens, summary.seconds) == (3, 4, 11, 7.0)
     assert summary.simulated
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TransformersEngine"]
 
+_PATIENCE: Final = 5.0
+"""Seconds."""
+
 _WINDOW: Final = 64
 """On two CPU cores tokens per second still rise from 32 to 64 rows; beyond, attention over the cache eats the gain."""
 
@@ -88,6 +91,10 @@ class TransformersEngine:
         return await asyncio.wrap_future(self._worker.submit(request))
 
     async def close(self) -> None:
-        """Stop the thread. Requests that are not finished fail. Closing twice is harmless."""
+        """Stop the thread. Requests that are not finished fail. Closing twice is harmless.
+
+        A step that is under way cannot be interrupted, and a long prompt on a slow machine takes minutes: after
+        `_PATIENCE` the thread is left to end by itself.
+        """
         self._worker.stop()
-        await asyncio.to_thread(self._worker.join)
+        await asyncio.wait([asyncio.wrap_future(self._worker.ended)], timeout=_PATIENCE)

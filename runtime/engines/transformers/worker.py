@@ -18,7 +18,8 @@ __all__ = ["Worker"]
 
 
 class Worker:
-    """`submit`, `stop` and `join` may be called from any thread. The batch is touched by the worker's thread alone."""
+    """`submit` and `stop` may be called from any thread; `ended` is done when the thread has stopped working. The batch
+    is touched by the worker's thread alone."""
 
     def __init__(self, loaded: LoadedModel, *, window: int) -> None:
         check_model(loaded)
@@ -27,8 +28,8 @@ class Worker:
         self._accepted: list[Job] = []
         self._changed = threading.Condition()
         self._ended: str | None = None
-        self._thread = threading.Thread(target=self._run, name="pnyx-transformers", daemon=True)
-        self._thread.start()
+        self.ended: Future[None] = Future()
+        threading.Thread(target=self._run, name="pnyx-transformers", daemon=True).start()
 
     @property
     def running(self) -> int:
@@ -47,9 +48,6 @@ class Worker:
     def stop(self) -> None:
         self._end("the engine was closed")
 
-    def join(self) -> None:
-        self._thread.join()
-
     def _end(self, reason: str) -> None:
         with self._changed:
             self._ended = self._ended or reason
@@ -67,6 +65,7 @@ class Worker:
             for job in (*self._incoming, *self._accepted):
                 job.fail(EngineFailure(self._ended or ""))
             self._incoming, self._accepted = [], []
+            self.ended.set_result(None)
 
     def _wait(self) -> bool:
         """Take in what has come; sleep while there is nothing to do. False when the engine has ended."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ from pnyx.compiler.operators import Ask, Operator, Sample
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Type
 
-__all__ = ["Graph", "Node", "node", "with_inputs"]
+__all__ = ["Graph", "Node", "node"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,24 +105,3 @@ class Graph:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes())
-
-    def rewrite(self, change: Callable[[Node], Node]) -> Graph:
-        """Replaces nodes, inputs first.
-
-        `change` gets each node with its inputs already replaced and returns it, or another in its place. The same graph
-        object comes back when nothing changed.
-        """
-        done: dict[str, Node] = {}
-        for old in self.nodes():
-            inputs = tuple(done[i.digest] for i in old.inputs)
-            same = all(a is b for a, b in zip(inputs, old.inputs, strict=True))
-            done[old.digest] = change(old if same else with_inputs(old, inputs))
-        query, output = done[self.query.digest], done[self.output.digest]
-        if query is self.query and output is self.output:
-            return self
-        return Graph(query, output)
-
-
-def with_inputs(old: Node, inputs: Sequence[Node]) -> Node:
-    """The node over other inputs, its meaning (stream) kept."""
-    return node(old.operator, inputs, old.type, label=old.label, span=old.span, stream=old.stream)

@@ -166,6 +166,13 @@ class Ask:
     constants: tuple[tuple[str, str | int | float | bool], ...] = ()
     joined: bool = False
 
+    @property
+    def tests(self) -> int | None:
+        """Which of `variables` are tests: those of that name, else the first where the passes are counted."""
+        if "tests" in self.variables:
+            return self.variables.index("tests")
+        return 0 if self.reads is Reads.PASSES and self.variables else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extract:

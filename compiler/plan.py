@@ -13,7 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pnyx.compiler.inference import result_type
 from pnyx.compiler.operators import Ask, Operator, Sample
+from pnyx.compiler.prompts import TemplateFault, check_template
+from pnyx.compiler.types import CHAT, Pool, Size, Type
 
 __all__ = ["PLAN_VERSION", "Place", "Plan", "PlanError", "PlanModel", "PlanNode", "PlanType"]
 
@@ -120,6 +123,7 @@ class Plan(_Frozen):
         plan._check()
         if digest != plan.digest:
             raise PlanError("its digest does not match its content; compile the program again")
+        plan._check_meaning()
         return plan
 
     def _check(self) -> None:
@@ -131,3 +135,36 @@ class Plan(_Frozen):
                 raise PlanError(f"node {index} reads a node that does not come before it")
             if isinstance(entry.operator, Sample | Ask) and entry.operator.model not in models:
                 raise PlanError(f"node {index} uses the undeclared model {entry.operator.model!r}")
+
+    def _check_meaning(self) -> None:
+        """What the compiler grants, also of a plan that something else wrote."""
+        for index, entry in enumerate(self.nodes):
+            if isinstance(entry.operator, Sample | Ask):
+                _check_asking(entry.operator, index)
+            given = [_type(self.nodes[i].type) for i in entry.inputs]
+            try:
+                fits = result_type(entry.operator, given) == _type(entry.type)
+            except ValueError as fault:  # of typing, or a size that is none
+                raise PlanError(f"node {index}: {fault}") from None
+            if not fits:
+                raise PlanError(f"node {index} does not give what it says")
+
+
+def _type(written: PlanType) -> Type:
+    return CHAT if written.fields is None else Pool(Size(written.low, written.high), frozenset(written.fields))
+
+
+def _check_asking(operator: Sample | Ask, index: int) -> None:
+    """What typing does not see, within the bounds that the language has."""
+    sampling = operator.sampling
+    whole = (operator.n, sampling.max_tokens)
+    if not (all(1 <= n <= 1_000_000 for n in whole) and 0 <= sampling.temperature <= 100 and 0 < sampling.top_p <= 1):
+        raise PlanError(f"node {index} samples beyond all bounds")
+    if not isinstance(operator, Ask):
+        return
+    if not 0 <= operator.on_fail.retries <= 100 or (operator.count or 0) > 1000:
+        raise PlanError(f"node {index} asks beyond all bounds")
+    for text in (operator.prompt.user, operator.prompt.system or ""):
+        use = check_template(text)
+        if isinstance(use, TemplateFault):
+            raise PlanError(f"node {index}: its prompt is faulty: {use.message}")

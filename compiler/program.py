@@ -34,6 +34,8 @@ __all__ = ["Program"]
 
 # So many alternatives of a file's choices are checked one by one; a larger file still checks its defaults.
 MOST_ALTERNATIVES = 400
+# In steps of the elaborator. What is left of it goes to alternatives and to operators that nothing calls.
+MOST_EFFORT = 1_000_000
 
 
 class Program:
@@ -46,6 +48,7 @@ class Program:
         if not self._found.has_errors:
             self._module = parse(source, self._found)
         self._checked = False
+        self._effort = 0
 
     @classmethod
     def load(cls, path: Path | str) -> Program:
@@ -58,8 +61,8 @@ class Program:
         except UnicodeDecodeError as error:
             message = f"`{path}` is not UTF-8: byte {error.start} cannot be read"
             found.report("E602", message, None, help="save the file as UTF-8")
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+        except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
             found.report("E601", f"`{path}` cannot be read: {reason}", None, help=_near_file(path))
         return cls(Source(str(path), text), found)
 
@@ -89,19 +92,25 @@ class Program:
         alternatives = 0
         instantiated: set[str] = set()
         for declaration in self._own_pipelines():
+            if self._effort > 2 * MOST_EFFORT:
+                message = "the pipelines of this file take too long to unroll"
+                self._found.report("E405", message, declaration.name_span, help="put this one into a file of its own")
+                break
             assignment, graph = self._elaborate(declaration, {}, self._found, instantiated)
             if graph is not None:
                 lint(graph, self._found)
             for name, index in _others(assignment):
                 alternatives += 1
-                if alternatives > MOST_ALTERNATIVES:
+                if alternatives > MOST_ALTERNATIVES or self._effort > MOST_EFFORT:
                     break
                 found = Diagnostics()
                 self._elaborate(declaration, {name: index}, found, instantiated)
                 self._found.extend(d for d in found if d.is_error)
         for operator in self._scope.own.values():
+            if self._effort > MOST_EFFORT:
+                break
             if isinstance(operator, syntax.OpDecl) and operator.name not in instantiated:
-                check_alone(operator, self._scope, self._site_names, self._found)
+                self._effort += check_alone(operator, self._scope, self._site_names, self._found)
         if not self._found.has_errors:
             self._found.extend(unused)
         return self.diagnostics
@@ -226,6 +235,8 @@ class Program:
             message = f"`{declaration.name}` is nested too deeply"
             found.report("E405", message, declaration.name_span, help="split it into operators")
             return assignment, None
+        finally:
+            self._effort += elaborator.effort
         if instantiated is not None:
             instantiated.update(elaborator.instantiated)
         if value is ERROR:
@@ -280,6 +291,10 @@ def _find(name: str, met: Mapping[str, Choice]) -> str | None:
 
 def _unknown_choice(name: str, met: Mapping[str, Choice]) -> Diagnostic:
     listed = ", ".join(f"`{n}`" for n in met)
+    ending = [full for full in met if full.endswith(f".{name}")]
+    if ending:
+        help = f"say which: {', '.join(f'`{full}`' for full in ending)}"
+        return Diagnostic("E403", f"{len(ending)} choices are called `{name}`", help=help)
     likely = nearest(name, [*met, *(n.rpartition(".")[2] for n in met)])
     if not met:
         help = "the pipeline has no `tune`"
@@ -317,6 +332,6 @@ def _near_file(path: Path) -> str:
     folder = path.parent
     try:
         likely = nearest(path.name, [p.name for p in folder.iterdir() if p.is_file()])
-    except OSError:
+    except (OSError, ValueError):
         return f"there is no folder `{folder}`"
     return f"did you mean `{folder / likely}`?" if likely else "check the path"

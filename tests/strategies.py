@@ -63,6 +63,11 @@ _TESTS_PROMPT = PromptText(
     params=("query", "candidate", "tests"),
     user=_SHOW_EACH + "{% for t in tests %}\n- {{ t.text }}{% endfor %}",
 )
+_OTHERS_PROMPT = PromptText(
+    name="others",
+    params=("query", "candidates", "others"),
+    user=_SHOW_ALL + "{% for o in others %}\n- {{ o.text }} {{ o.score }}{% endfor %}",
+)
 _QUERY_PROMPT = PromptText(name="list", params=("query",), user="{{ query }}\nList tests.")
 
 _models = st.sampled_from(("small", "judge"))
@@ -102,7 +107,7 @@ def _all_operators() -> st.SearchStrategy[Operator]:
     common = {"model": _models, "prompt": st.sampled_from(_ALL_PROMPTS), "over": st.just(Over.ALL)}
     fuse = st.builds(Ask, **common, sampling=_samplings, n=_counts, single=st.sampled_from(Single))
     order = st.builds(Ask, **common, reads=st.just(Reads.ORDER), on_fail=_policies)
-    listing = st.builds(Ask, **common, reads=st.just(Reads.LIST), count=_counts, on_fail=_kept)
+    listing = st.builds(Ask, **common, reads=st.just(Reads.LIST), count=_counts, on_fail=_policies)
     return st.one_of(fuse, order, fuse, listing)
 
 
@@ -112,11 +117,11 @@ def _pure_operators(over: Pool) -> st.SearchStrategy[Operator]:
         st.builds(Dedupe),
         st.builds(Extract, answer=st.sampled_from((AnswerKind.NUMBER, AnswerKind.LINE))),
     ]
-    measured = "logprob" in over.fields
-    if measured:
+    if "logprob" in over.fields:
         options.append(st.builds(Sort, by=st.just("logprob"), ascending=st.booleans()))
     if "answer" in over.fields:
-        options.append(st.builds(Vote, weight=st.sampled_from((None, "logprob") if measured else (None,))))
+        weights = (None, *({"logprob", "score"} & over.fields))
+        options.append(st.builds(Vote, weight=st.sampled_from(sorted(weights, key=str))))
     if "score" in over.fields:
         options.append(st.builds(Sort))
         options.append(st.builds(Filter, by=st.just("score"), at_least=st.just(5.0), if_none=st.sampled_from(IfNone)))
@@ -147,7 +152,7 @@ def graphs(draw: st.DrawFn, *, most_nodes: int = 10) -> Graph:
 def _grow(draw: st.DrawFn, query: Node, pools: list[Node], sampled: Callable[[int], Node], label: str) -> Node:
     pool = draw(st.sampled_from(pools[-3:]))
     assert isinstance(pool.type, Pool)
-    match draw(st.sampled_from(("each", "each", "all", "pure", "pure", "concat", "sample", "tests"))):
+    match draw(st.sampled_from(("each", "each", "all", "pure", "pure", "concat", "sample", "tests", "others"))):
         case "each":
             return typed(draw(_each_operators(pool.type)), [query, pool], label=label)
         case "all":
@@ -159,12 +164,21 @@ def _grow(draw: st.DrawFn, query: Node, pools: list[Node], sampled: Callable[[in
             return typed(Concat(), [pool, *others], label=label)
         case "sample":
             return typed(Concat(), [pool, sampled(draw(_counts))], label=label)
+        case "others":
+            order, single = draw(st.booleans()), draw(st.sampled_from(Single))
+            asked = Ask(
+                model="judge", prompt=_OTHERS_PROMPT, over=Over.ALL, reads=Reads.ORDER if order else Reads.TEXT,
+                variables=("others",), single=single, on_fail=draw(_kept),
+            )  # fmt: skip
+            return typed(asked, [query, pool, draw(st.sampled_from(pools))], label=label)
         case _:
-            listing = Ask(model="judge", prompt=_QUERY_PROMPT, over=Over.QUERY, reads=Reads.LIST, count=3)
+            listing = Ask(
+                model="judge", prompt=_QUERY_PROMPT, over=Over.QUERY, reads=Reads.LIST, count=3, on_fail=draw(_policies)
+            )
             tests = typed(listing, [query], label="tests")
             tried = Ask(
                 model="judge", prompt=_TESTS_PROMPT, over=Over.EACH, into="passes", reads=Reads.PASSES,
-                variables=("tests",),
+                variables=("tests",), on_fail=draw(st.one_of(_kept, _policies)),
             )  # fmt: skip
             return typed(tried, [query, pool, tests], label=label)
 

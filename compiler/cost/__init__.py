@@ -1,7 +1,7 @@
 """What a plan costs, before it runs: bounds that hold, and expectations that measurements sharpen."""
 
 from pnyx.compiler.cost.estimate import Cost, CostReport, NodeCost, estimate
-from pnyx.compiler.cost.explain import COLUMNS, explain_rows, to_json
+from pnyx.compiler.cost.explain import COLUMNS, explain_rows, telling_columns, to_json
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.profile import Profile, ProfileError
 
@@ -15,5 +15,6 @@ __all__ = [
     "ProfileError",
     "estimate",
     "explain_rows",
+    "telling_columns",
     "to_json",
 ]

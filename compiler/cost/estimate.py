@@ -146,15 +146,12 @@ def _prompts(operator: Sample | Ask, inputs: Sequence[Shape]) -> tuple[Estimate,
         return _ONE, tries
     size = inputs[1].size
     if operator.over is Over.EACH:
-        return (size * _some(inputs[2].size) if _counts_tests(operator) else size), tries
+        # Without tests there is nothing to ask: the candidates then pass none.
+        tests = operator.tests if operator.reads is Reads.PASSES else None
+        return (size if tests is None else size * _some(inputs[2 + tests].size)), tries
     if operator.reads is Reads.ORDER or operator.single is Single.KEEP:
         return Estimate(float(size.least > 1), float(size.expected > 1), float(size.most > 1)), tries
     return _ONE, tries
-
-
-def _counts_tests(operator: Ask) -> bool:
-    """Whether there is nothing to ask without tests: the candidates then pass none."""
-    return operator.reads is Reads.PASSES and bool(operator.variables)
 
 
 def _some(size: Estimate) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from pnyx.compiler.cost.interval import Estimate, show
 from pnyx.compiler.operators import Ask, Sample
 from pnyx.compiler.plan import Plan, PlanNode, PlanType
 
-__all__ = ["COLUMNS", "Row", "explain_rows", "show_type", "to_json"]
+__all__ = ["COLUMNS", "Row", "explain_rows", "show_type", "telling_columns", "to_json"]
 
 COLUMNS = ("node", "model", "gives", "calls", "samples", "tokens in", "tokens out", "FLOPs", "money", "depth")
 
@@ -33,6 +34,11 @@ def explain_rows(plan: Plan, report: CostReport) -> tuple[Row, ...]:
     gives = show_type(plan.nodes[plan.output].type)
     total = Row(None, ("total", "", gives, *_figures(report.total), show(report.depth)), None, False)
     return (*rows, total)
+
+
+def telling_columns(rows: Sequence[Row]) -> tuple[int, ...]:
+    """The indices of the columns that say something in these rows: where no price is known, money does not."""
+    return tuple(i for i in range(len(COLUMNS)) if any(row.cells[i] not in ("", "—") for row in rows))
 
 
 def show_type(type: PlanType) -> str:

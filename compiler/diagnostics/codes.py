@@ -69,6 +69,7 @@ _TITLES: dict[str, str] = {
     "W701": "work without effect",
     "W702": "name never used",
     "W703": "same samples twice",
+    "W704": "texts put in order",
     # R8: one example at run time
     "R801": "row is not JSON",
     "R802": "row without the question",

@@ -116,6 +116,8 @@ class CompileError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name a person most likely meant, or None."""
-    matches = get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    """The known name a person most likely meant, or None: the one that it begins, else the most similar."""
+    names = sorted(set(known))
+    begun = [other for other in names if len(name) >= 3 and other.startswith(name)]
+    matches = begun if len(begun) == 1 else get_close_matches(name, names, n=1, cutoff=0.6)
     return matches[0] if matches else None

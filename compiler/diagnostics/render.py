@@ -7,6 +7,7 @@ a long line looked at than that.
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,34 +19,40 @@ from pnyx.compiler.source import Source
 __all__ = ["render", "render_all"]
 
 _WIDEST: Final = 140
-_BEFORE: Final = 60
+_NARROWEST: Final = 40
 _TAB: Final = 4
 _RESET: Final = "\x1b[0m"
 _STYLES: Final = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "frame": "\x1b[1;34m", "help": "\x1b[1;36m"}
 _STRONG: Final = "\x1b[1m"
 
 
-def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
-    """The diagnostic with the source lines it speaks of, without a line break at the end."""
+def render(diagnostic: Diagnostic, *, colour: bool = False, columns: int | None = None) -> str:
+    """The diagnostic with the source lines it speaks of, without a line break at the end.
+
+    With `columns`, the width of a terminal, texts are folded between words and longer source lines shown in part.
+    """
     level = "warning" if diagnostic.code.startswith("W") else "error"
     paint = _Paint(colour, level)
-    head = paint(f"{level}[{diagnostic.code}]", level) + paint(f": {_visible(diagnostic.message)}", "strong")
-    lines = [head]
+    code = f"{level}[{diagnostic.code}]"
+    first, *rest = _folded(f"{code}: {_visible(diagnostic.message)}", columns)
+    lines = [paint(code, level) + paint(first.removeprefix(code), "strong"), *(paint(line, "strong") for line in rest)]
     width = 1
     if diagnostic.primary:
-        frames = _frames(diagnostic.primary, diagnostic.secondary)
+        frames = _frames(diagnostic.primary, diagnostic.secondary, columns)
         width = max(len(str(line.number)) for frame in frames for line in frame.lines)
         for index, frame in enumerate(frames):
             lines += frame.render(paint, width, "-->" if index == 0 else ":::")
     if diagnostic.help:
-        mark = paint(f"{' ' * (width + 2)}= ", "frame") + paint("help", "help")
-        lines.append(f"{mark}: {_visible(diagnostic.help)}")
+        indent = f"{' ' * (width + 2)}= "
+        first, *rest = _folded(f"help: {_visible(diagnostic.help)}", columns, len(indent))
+        lines.append(paint(indent, "frame") + paint("help", "help") + first.removeprefix("help"))
+        lines += (" " * (len(indent) + len("help: ")) + line.strip() for line in rest)
     return "\n".join(lines)
 
 
-def render_all(diagnostics: Iterable[Diagnostic], *, colour: bool = False) -> str:
+def render_all(diagnostics: Iterable[Diagnostic], *, colour: bool = False, columns: int | None = None) -> str:
     """All of them, an empty line between two."""
-    return "\n\n".join(render(d, colour=colour) for d in diagnostics)
+    return "\n\n".join(render(d, colour=colour, columns=columns) for d in diagnostics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class _Line:
     number: int
     text: str
     marks: tuple[_Mark, ...]
+    widest: int
 
     def render(self, paint: _Paint, width: int) -> list[str]:
         empty = paint(f"{' ' * (width + 2)}|", "frame")
@@ -93,7 +101,8 @@ class _Line:
                 cells[column] = ("^" if mark.primary else "-", mark.primary)
         ordered = sorted(self.marks, key=lambda m: (m.start, m.end))
         last = ordered[-1]
-        beside = last.end >= max(mark.end for mark in ordered)
+        fits = last.end + 1 + len(_visible(last.text)) <= self.widest
+        beside = fits and last.end >= max(mark.end for mark in ordered)
         row = _row(paint, cells)
         if beside and last.text:
             row += " " + paint.mark(_visible(last.text), primary=last.primary)
@@ -129,6 +138,7 @@ class _Frame:
     place: str
     source: Source
     lines: tuple[_Line, ...]
+    widest: int
 
     def render(self, paint: _Paint, width: int, arrow: str) -> list[str]:
         rows = [
@@ -138,7 +148,8 @@ class _Frame:
         shown: int | None = None
         for line in self.lines:
             if shown is not None and line.number == shown + 2:
-                rows += _Line(shown + 1, _Window(self.source, shown + 1, 0).text, ()).render(paint, width)
+                between = _Window(self.source, shown + 1, 0, self.widest).text
+                rows += _Line(shown + 1, between, (), self.widest).render(paint, width)
             elif shown is not None and line.number > shown + 1:
                 rows.append(paint("...", "frame"))
             rows += line.render(paint, width)
@@ -149,13 +160,13 @@ class _Frame:
 class _Window:
     """The part of a line around a character offset (from the line's start) that is shown, and where its columns are."""
 
-    def __init__(self, source: Source, number: int, around: int) -> None:
+    def __init__(self, source: Source, number: int, around: int, widest: int) -> None:
         line = source.line(number)
         self.start = 0
         end = len(line)
-        if len(line) > _WIDEST:
-            self.start = max(0, min(around - _BEFORE, len(line) - _WIDEST))
-            end = min(len(line), self.start + _WIDEST)
+        if len(line) > widest:
+            self.start = max(0, min(around - widest * 3 // 7, len(line) - widest))
+            end = min(len(line), self.start + widest)
         self.columns: list[int] = []
         shown = "…" if self.start else ""
         column = len(shown)
@@ -171,7 +182,7 @@ class _Window:
         return self.columns[min(max(0, offset - self.start), len(self.columns) - 1)]
 
 
-def _frames(primary: Label, secondary: Sequence[Label]) -> list[_Frame]:
+def _frames(primary: Label, secondary: Sequence[Label], columns: int | None) -> list[_Frame]:
     """One frame a source, that of the primary label first."""
     groups: dict[int, list[tuple[Label, bool]]] = {}
     sources: list[Source] = []
@@ -181,20 +192,23 @@ def _frames(primary: Label, secondary: Sequence[Label]) -> list[_Frame]:
         if index == len(sources):
             sources.append(source)
         groups.setdefault(index, []).append((label, is_primary))
-    return [_frame(sources[index], labels) for index, labels in groups.items()]
+    last = max(label.span.first.line for labels in groups.values() for label, _ in labels)
+    # Beside the number stand four characters of the frame, and up to two that say that something is left out.
+    widest = _WIDEST if columns is None else min(_WIDEST, max(_NARROWEST, columns - len(str(last)) - 6))
+    return [_frame(sources[index], labels, widest) for index, labels in groups.items()]
 
 
-def _frame(source: Source, labels: list[tuple[Label, bool]]) -> _Frame:
+def _frame(source: Source, labels: list[tuple[Label, bool]], widest: int) -> _Frame:
     by_line: dict[int, list[tuple[Label, bool]]] = {}
     for label, primary in labels:
         by_line.setdefault(label.span.first.line, []).append((label, primary))
-    lines = tuple(_line(source, number, by_line[number]) for number in sorted(by_line))
-    return _Frame(str(labels[0][0].span), source, lines)
+    lines = tuple(_line(source, number, by_line[number], widest) for number in sorted(by_line))
+    return _Frame(str(labels[0][0].span), source, lines, widest)
 
 
-def _line(source: Source, number: int, labels: list[tuple[Label, bool]]) -> _Line:
+def _line(source: Source, number: int, labels: list[tuple[Label, bool]], widest: int) -> _Line:
     main = next((label for label, primary in labels if primary), labels[0][0])
-    window = _Window(source, number, main.span.first.column - 1)
+    window = _Window(source, number, main.span.first.column - 1, widest)
     marks = []
     for label, primary in labels:
         span = label.span
@@ -204,7 +218,7 @@ def _line(source: Source, number: int, labels: list[tuple[Label, bool]]) -> _Lin
         start = window.column(offset)
         end = max(window.column(offset + max(0, length)), start + 1)
         marks.append(_Mark(start, end, label.text, primary))
-    return _Line(number, window.text, tuple(marks))
+    return _Line(number, window.text, tuple(marks), widest)
 
 
 def _cell(char: str, column: int) -> tuple[str, int]:
@@ -220,6 +234,15 @@ def _cell(char: str, column: int) -> tuple[str, int]:
     if category in ("Mn", "Me"):
         return char, 0
     return char, 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
+
+
+def _folded(text: str, columns: int | None, taken: int = 0) -> list[str]:
+    """The lines of a text; for `help: …`, to which `taken` columns are lost, the rest is indented by as much again."""
+    if columns is None:
+        return [text]
+    indent = " " * len("help: ") if taken else ""
+    room = max(columns - taken, _NARROWEST)
+    return textwrap.wrap(text, room, subsequent_indent=indent, break_on_hyphens=False) or [text]
 
 
 def _visible(text: str) -> str:

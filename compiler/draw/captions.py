@@ -77,8 +77,10 @@ def shortened(text: str, most: int) -> str:
 
 def _about(operator: Operator) -> str:
     match operator:
-        case Input() | Concat():
+        case Input():
             return ""
+        case Concat():
+            return "joined"
         case Sample(model=model, n=n):
             return f"{model} × {n}"
         case Ask(model=model, over=over, n=n):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from pnyx.compiler.cost.estimate import CostReport, estimate
-from pnyx.compiler.cost.explain import COLUMNS, Row, explain_rows
+from pnyx.compiler.cost.explain import COLUMNS, Row, explain_rows, telling_columns
 from pnyx.compiler.draw.svg import svg
 from pnyx.compiler.plan import Plan
 
@@ -93,12 +93,14 @@ def _legend() -> str:
 
 
 def _table(rows: tuple[Row, ...]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_table_row, rows))}</tbody></table>"
+    shown = telling_columns(rows)
+    head = "".join(f"<th>{escape(COLUMNS[i])}</th>" for i in shown)
+    body = "".join(_table_row(row, shown) for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _table_row(row: Row) -> str:
+def _table_row(row: Row, shown: tuple[int, ...]) -> str:
     style = "total" if row.index is None else "free" if row.free else "asks"
     title = f' title="{escape(row.place)}"' if row.place else ""
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in row.cells)
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in (row.cells[i] for i in shown))
     return f'<tr class="{style}"{title}>{cells}</tr>'

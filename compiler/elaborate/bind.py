@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pnyx.compiler.diagnostics import Label, Reporter, nearest
-from pnyx.compiler.elaborate.kinds import REQUIRED, Parameter, Signature
+from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Parameter, Signature
 from pnyx.compiler.source import Span
 
 __all__ = ["Bound", "Given", "bind", "usage"]
@@ -66,7 +66,7 @@ def bind(signature: Signature, given: Sequence[Given[T]], call: Span, reporter: 
                 call,
                 f"no `{parameter.name}` here",
                 secondary=_declared(signature, parameter),
-                help=usage(signature),
+                help=_unpiped(signature, given, call) or usage(signature),
             )
     return Bound(values, extra) if sound else None
 
@@ -101,6 +101,16 @@ def _bind_named(
         return False
     target[name] = argument
     return True
+
+
+def _unpiped(signature: Signature, given: Sequence[Given[T]], call: Span) -> str | None:
+    """What a call lacks where nothing stands before it: not its last argument, as it seems, but what it works on."""
+    first = signature.parameters[0].kind.base
+    subject = {Base.CHAT: "query", Base.POOL: "pool", Base.SUBJECT: "query"}.get(first)
+    if subject is None or not given or given[0].span.start < call.start or given[0].span.text == "_":
+        return None
+    what = "the question" if first is Base.CHAT else "candidates"
+    return f"it works on {what}: `{subject} |> {signature.name}(…)`"
 
 
 def usage(signature: Signature) -> str:

@@ -221,7 +221,7 @@ def _inline(
     call: Span,
 ) -> Value:
     if len(elaborator.frames) >= MOST_FRAMES:
-        _report_endless(elaborator)
+        _report_endless(elaborator, call)
         raise TooLarge
     environment = Environment(from_library=in_library(declaration))
     values = _converted(elaborator, signature, given, call, environment)
@@ -237,12 +237,17 @@ def _inline(
     return check_result(elaborator, value, declaration, signature, values, call)
 
 
-def _report_endless(elaborator: Elaborator) -> None:
+def _report_endless(elaborator: Elaborator, call: Span) -> None:
     """At the operator that contains itself, which need not be the one that was one too many."""
     frames, elaborator.frames = elaborator.frames, []
     own = [frame for frame in frames if not in_library(frame.declaration)]
     names = [frame.declaration.name for frame in own]
-    again = next(frame for frame in own if names.count(frame.declaration.name) > 1)
+    again = next((frame for frame in own if names.count(frame.declaration.name) > 1), None)
+    if again is None:
+        elaborator.frames = frames
+        message = f"more than {MOST_FRAMES} operators are called inside each other"
+        elaborator.report("E405", message, call, help="do more in each of them")
+        return
     calls = [frame.call for frame in own if frame.declaration is again.declaration]
     elaborator.report(
         "E206",

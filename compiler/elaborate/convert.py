@@ -197,6 +197,8 @@ def _check_pool(
         return ERROR
     for name in kind.fields:
         named = fields.get(name)
+        if named is ERROR or isinstance(named, str):  # no field, which is a fault of its own
+            continue
         wanted = named.name if isinstance(named, Symbol) else name
         if wanted not in type_.fields:
             likely = nearest(wanted, type_.fields) if wanted not in _PROVIDERS else None
@@ -250,12 +252,12 @@ def _wrong(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
         f"`{place.parameter}` of `{place.operator}` cannot be {describe(value)}",
         place.span,
         f"expected {kind}",
-        help=_way_out(value, kind),
+        help=_way_out(value, kind, place),
     )
     return ERROR
 
 
-def _way_out(value: Value, kind: Kind) -> str | None:
+def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
     match kind.base, value:
         case Base.MODEL, str():
             return 'declare it: `model NAME = "…"`, and use the name here'
@@ -263,6 +265,9 @@ def _way_out(value: Value, kind: Kind) -> str | None:
             return "only `generate` takes several models; ask one model here"
         case Base.OP, ModelValue():
             return f"an operator is meant: `grade(_, {value.name})`"
+        case Base.FIELD, str():
+            word = value if value.isidentifier() else "score"
+            return f"the name of a field is written without quotes: `{place.parameter} = {word}`"
         case Base.INT, float():
             return "write a whole number"
         case Base.POOL | Base.CHAT | Base.SUBJECT, OpValue():

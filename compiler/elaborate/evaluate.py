@@ -38,11 +38,15 @@ from pnyx.compiler.graph import Node, node
 from pnyx.compiler.inference import result_type
 from pnyx.compiler.operators import Action, Ask, OnFail, Operator
 from pnyx.compiler.source import Span
+from pnyx.compiler.types import Pool
 
 __all__ = ["Elaborator"]
 
 MOST_STEPS = 200_000
 MOST_NODES = 20_000
+MOST_CANDIDATES = 1_000_000
+_NODE = 20
+"""A node takes about as long as so many steps."""
 
 
 class Elaborator:
@@ -319,6 +323,8 @@ class Elaborator:
         if isinstance(operator, Ask) and operator.into not in (None, label) and label != name:
             label = f"{label}.{operator.into}"
         type_ = result_type(operator, [i.type for i in inputs])
+        if isinstance(type_, Pool) and type_.size.high > MOST_CANDIDATES:
+            self._too_large(call, f"a pool of {type_.size} candidates", "a pool has up to a million")
         return GraphValue(node(operator, inputs, type_, label=label, span=span), query)
 
     def convert(self, value: Value, kind: Kind, place: Place, fields: dict[str, Value] | None = None) -> Value:
@@ -354,6 +360,11 @@ class Elaborator:
         if self._steps > MOST_STEPS:
             self._too_large(span, f"the program takes more than {MOST_STEPS} steps to unroll")
 
-    def _too_large(self, span: Span, message: str) -> None:
-        self.report("E405", message, span, help="repeat less, or split the pipeline")
+    @property
+    def effort(self) -> int:
+        """What elaborating has taken so far, in steps."""
+        return self._steps + _NODE * self._nodes
+
+    def _too_large(self, span: Span, message: str, help: str = "repeat less, or split the pipeline") -> None:
+        self.report("E405", message, span, help=help)
         raise TooLarge

@@ -27,21 +27,22 @@ _ALWAYS = {"E206", "E301", "E302", "E306", "E307", "E405", "E501"}
 
 def check_alone(
     declaration: syntax.OpDecl, scope: ModuleScope, sites: Mapping[Site, str], diagnostics: Diagnostics
-) -> None:
-    """Reports the faults of an operator's body that every call of it would have."""
+) -> int:
+    """Reports the faults of an operator's body that every call of it would have; returns the effort that took."""
     query = node(Input(), (), CHAT, label="query", span=declaration.name_span)
     values: dict[str, Value] = {}
     for parameter in signature_of(declaration).parameters:
         if parameter.default is not REQUIRED:
             continue
         if parameter.kind.base in (Base.ANY, Base.OP, Base.PROMPT, Base.LIST, Base.SUBJECT):
-            return
+            return 0
         values[parameter.name] = _stand_in(parameter, query)
     found = Diagnostics()
     elaborator = Elaborator(scope, Assignment(sites), found)
     with suppress(TooLarge, RecursionError):
         elaborator.alone(declaration, values)
     diagnostics.extend(d for d in found if d.code in _ALWAYS)
+    return elaborator.effort
 
 
 def _stand_in(parameter: Parameter, query: Node) -> Value:

@@ -232,19 +232,21 @@ def _variables(
 
 def _report_missing(call: BuiltinCall, value: PromptValue, name: str, over: Over) -> None:
     hints = {
-        "candidate": "it is there with `over = each`",
-        "candidates": "it is there with `over = all`",
+        "candidate": "all candidates at once are the list `candidates`; each by itself is there with `over = each`",
+        "candidates": "each is asked about by itself, as `candidate`; the list is there with `over = all`",
         "count": "pass `count = …`",
     }
     if over is Over.QUERY and name in ("candidate", "candidates"):
         hints[name] = "there are no candidates before a `generate`"
+    supplied = {Over.QUERY: "`query`", Over.EACH: "`query` and `candidate`", Over.ALL: "`query` and `candidates`"}[over]
+    other = f"only {supplied} come by themselves; give `{name}` a default, or pass it to an `ask`: `{name} = …`"
     call.elaborator.report(
         "E204",
         f"the prompt `{value.prompt.name}` needs `{name}`",
         call.span,
         f"no `{name}` here",
         secondary=[Label(value.declaration.name_span, "declared here")],
-        help=hints.get(name, f"pass it by name: `{name} = …`"),
+        help=hints.get(name, other),
     )
 
 

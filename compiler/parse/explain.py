@@ -31,7 +31,8 @@ _KINDS: Final = {
     "MODEL": "a model", "PROMPT": "a prompt", "OP": "an op", "PIPELINE": "a pipeline", "LET": "a `let`",
     "BENCHMARK": "a benchmark", "SEARCH": "a search",
 }  # fmt: skip
-_DECLARATION_HELP: Final = "a file is made of " + ", ".join(f"`{w}`" for w in DECLARATION_WORDS[:-1]) + " and `extern`"
+_DECLARATION_HELP: Final = "a file is made of `model`, `prompt`, `op`, `let` and `pipeline` declarations"
+_ONE_FILE: Final = "a program is one file; all operators are there without an import"
 _FOREIGN_TOP: Final = {
     "def": "a technique is an `op NAME(…) { … }`, an entry point a `pipeline NAME(query) { … }`",
     "function": "a technique is an `op NAME(…) { … }`",
@@ -40,14 +41,15 @@ _FOREIGN_TOP: Final = {
     "class": "there are no classes; a technique is an `op NAME(…) { … }`",
     "const": "a value gets its name with `let NAME = …`",
     "var": "a value gets its name with `let NAME = …`",
-    "from": 'write `import NAME` or `import "file.pnyx"`',
-    "use": 'write `import NAME` or `import "file.pnyx"`',
-    "include": 'write `import NAME` or `import "file.pnyx"`',
+    "from": _ONE_FILE,
+    "use": _ONE_FILE,
+    "include": _ONE_FILE,
+    "//": "a comment starts with `#` and ends with the line",
 }
 _FOREIGN: Final = {
     "return": "the last expression of a block is its value",
     "yield": "the last expression of a block is its value",
-    "while": "write `loop max N until CONDITION { … }`",
+    "while": "write `repeat N { … }`: how often is known before a program runs",
     "elif": "write `} else if CONDITION {`",
     "def": "an `op` stands at the top of the file",
     "var": "write `NAME = …`",

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pnyx.cli.terminal import coloured, count
-from pnyx.compiler.diagnostics import Diagnostic, Label, render_all
+from pnyx.cli.terminal import count, rendered
+from pnyx.compiler.diagnostics import Diagnostic, Label
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([as_json(diagnostic) for diagnostic in found], indent=1, ensure_ascii=False))
     else:
         if found:
-            print(render_all(found, colour=coloured(sys.stdout)))
+            print(rendered(found, sys.stdout))
         print(_last_line(found, pipelines))
     return 1 if any(diagnostic.is_error for diagnostic in found) else 0
 

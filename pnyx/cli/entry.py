@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 __all__ = ["main"]
 
@@ -104,12 +104,28 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         epilog="`pnyx COMMAND --help` says more. `pnyx new` writes a first program.",
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Command)
     for name, (summary, module) in _COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == chosen:
             import_module(module).add_arguments(command)
     return parser
+
+
+class _Command(argparse.ArgumentParser):
+    """Options may stand anywhere, also between two arguments: `pnyx run FILE --seed 1 QUESTION`."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        positionals = self._get_positional_actions()
+        if self._inside or "--" in (args or ()) or any(action.nargs == argparse.PARSER for action in positionals):
+            return super().parse_known_args(args, namespace)
+        self._inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inside = False
+
+    _inside = False
 
 
 class _Version(argparse.Action):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from pnyx.cli.bindings import add_binding_arguments, configuration, with_facts
 from pnyx.cli.plans import add_plan_arguments, load_plan, load_program
 from pnyx.cli.profiles import load_profile, profile_path
-from pnyx.cli.tables import print_table
+from pnyx.cli.tables import fits, print_table
+from pnyx.cli.terminal import count, folded
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import CostReport, Profile
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pnyx.compiler.program import Program
 
 __all__ = ["add_arguments", "run"]
+
+_FIRST_FIGURE = 3  # what stands in the columns before is text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,25 +42,39 @@ def run(options: argparse.Namespace) -> int:
         listed = [{"name": name, "value": plan.choices[name], "options": list(known)} for name, known in choices]
         print(json.dumps(to_json(plan, report) | {"choices": listed}, indent=1, ensure_ascii=False))
         return 0
-    print(f"pipeline {plan.pipeline} of {plan.source}, per question; plan {plan.digest[:12]}\n")
+    head = f"pipeline {plan.pipeline} of {plan.source}, per question; plan {plan.digest[:12]}"
+    print(f"{folded(head, sys.stdout)}\n")
     _print_costs(plan, report)
     _print_choices(plan, choices)
-    print(f"\n{_basis(report, profile)}")
+    print(f"\n{folded(_basis(report, profile), sys.stdout)}")
     return 0
 
 
 def _print_costs(plan: Plan, report: CostReport) -> None:
-    from pnyx.compiler.cost import COLUMNS, explain_rows
+    from pnyx.compiler.cost import COLUMNS, explain_rows, telling_columns
 
-    rows = [row.cells for row in explain_rows(plan, report)]
-    # A column that says nothing (no prices, no sizes) only takes room.
-    telling = [i for i in range(len(COLUMNS)) if any(cells[i] not in ("", "—") for cells in rows)]
-    print_table(
-        [COLUMNS[i] for i in telling],
-        [[cells[i] for i in telling] for cells in rows],
-        right=[at for at, i in enumerate(telling) if i >= 3],
-        last_is_total=True,
-    )
+    rows = explain_rows(plan, report)
+    telling = telling_columns(rows)
+    head = [COLUMNS[i] for i in telling]
+    table = [[row.cells[i] for i in telling] for row in rows]
+    figures = [at for at, i in enumerate(telling) if i >= _FIRST_FIGURE]
+    shown = table
+    if not (whole := fits(head, table)):  # only what is expected
+        shown = [[*row[: figures[0]], *(_split(cell)[0] for cell in row[figures[0] :])] for row in table]
+    if not fits(head, shown):  # what the candidates have is left out
+        gives = COLUMNS.index("gives")
+        shown = [[*row[:gives], row[gives].partition("{")[0], *row[gives + 1 :]] for row in shown]
+    print_table(head, shown, right=figures, last_is_total=True)
+    bounds = [f"{head[at]} {between}" for at in figures if (between := _split(table[-1][at])[1])]
+    if bounds:
+        words = "expected (least–most)" if whole else f"in all, least to most: {', '.join(bounds)}"
+        print(f"\n{folded(words, sys.stdout)}")
+
+
+def _split(figure: str) -> tuple[str, str]:
+    """`5 (2–8)` as `5` and `2–8`."""
+    expected, _, bounds = figure.partition(" (")
+    return expected, bounds.removesuffix(")")
 
 
 def _choices(plan: Plan, program: Program | None) -> list[tuple[str, tuple[str, ...]]]:
@@ -72,12 +90,12 @@ def _print_choices(plan: Plan, choices: list[tuple[str, tuple[str, ...]]]) -> No
     width = max(len(name) for name, _ in choices)
     for name, options in choices:
         among = f"   of {', '.join(options)}" if options else ""
-        print(f"  {name:<{width}} = {plan.choices[name]}{among}")
+        print(folded(f"  {name:<{width}} = {plan.choices[name]}{among}", sys.stdout, indent=" " * (width + 5)))
     if any(options for _, options in choices):
         print("  `--set NAME=VALUE` closes one")
 
 
 def _basis(report: CostReport, profile: Profile) -> str:
     if report.measured:
-        return f"lengths as measured in former runs ({profile.question.examples} questions)"
+        return f"lengths as measured in former runs ({count(profile.question.examples, 'question')})"
     return "nothing measured yet: lengths are assumed until `pnyx map` or `pnyx run` has run this program"

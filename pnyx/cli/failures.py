@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pnyx.cli.terminal import coloured
-from pnyx.compiler.diagnostics import CompileError, Diagnostic, Label, render, render_all
+from pnyx.cli.terminal import rendered
+from pnyx.compiler.diagnostics import CompileError, Diagnostic, Label
 from pnyx.compiler.source import Source, Span
 
 __all__ = ["EXIT_ENGINE", "EXIT_USER", "Described", "as_diagnostic", "describe", "located", "user_error"]
@@ -31,15 +31,14 @@ def user_error(code: str, message: str, help: str | None = None) -> CompileError
 
 def describe(error: Exception) -> Described | None:
     """None for what no user can cause: a bug."""
-    colour = coloured(sys.stderr)
     if isinstance(error, CompileError):
-        return Described(render_all(error.diagnostics, colour=colour), EXIT_USER)
+        return Described(rendered(error.diagnostics, sys.stderr), EXIT_USER)
     if isinstance(error, OSError):
-        return Described(render(_of_system(error), colour=colour), EXIT_USER)
+        return Described(rendered([_of_system(error)], sys.stderr), EXIT_USER)
     diagnostic = as_diagnostic(error)
     if diagnostic is None:
         return None
-    return Described(render(diagnostic, colour=colour), EXIT_ENGINE if diagnostic.code == "R807" else EXIT_USER)
+    return Described(rendered([diagnostic], sys.stderr), EXIT_ENGINE if diagnostic.code == "R807" else EXIT_USER)
 
 
 def as_diagnostic(error: Exception) -> Diagnostic | None:

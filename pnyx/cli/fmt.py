@@ -8,8 +8,8 @@ from difflib import unified_diff
 
 from pnyx.cli.failures import EXIT_USER
 from pnyx.cli.files import read_text, write_text
-from pnyx.cli.terminal import coloured, count
-from pnyx.compiler.diagnostics import CompileError, Diagnostics, render_all
+from pnyx.cli.terminal import coloured, count, rendered
+from pnyx.compiler.diagnostics import CompileError, Diagnostics
 from pnyx.compiler.source import Source
 
 __all__ = ["add_arguments", "run"]
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
             formatted = _format(name, text)
         except CompileError as error:
             broken += 1
-            print(render_all(error.diagnostics, colour=coloured(sys.stderr)), file=sys.stderr)
+            print(rendered(error.diagnostics, sys.stderr), file=sys.stderr)
             continue
         if formatted != text:
             changed += 1
@@ -54,10 +54,21 @@ def _format(name: str, text: str) -> str:
     return formatted
 
 
+_COLOURS = {"+": "32", "-": "31", "@": "36"}
+
+
+def _painted(line: str) -> str:
+    colour = _COLOURS.get(line[:1])
+    if colour is None or not coloured(sys.stdout):
+        return line
+    words = line.rstrip("\n")
+    return f"\033[{colour}m{words}\033[0m{line[len(words) :]}"
+
+
 def _deliver(name: str, text: str, formatted: str, options: argparse.Namespace) -> None:
     if options.diff:
         before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-        sys.stdout.writelines(unified_diff(before, after, name, f"{name} (formatted)"))
+        sys.stdout.writelines(map(_painted, unified_diff(before, after, name, f"{name} (formatted)")))
     elif options.check:
         if formatted != text:
             print(f"not in standard form: {name}")

@@ -24,7 +24,7 @@ from pnyx.cli.profiles import add_to_profile, load_profile, profile_path
 from pnyx.cli.progress import counting
 from pnyx.cli.running import add_running_arguments, open_session, positive
 from pnyx.cli.summary import print_simulated, print_summary
-from pnyx.cli.terminal import count
+from pnyx.cli.terminal import count, interactive
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import Profile
@@ -37,12 +37,12 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_running_arguments(parser)
-    parser.add_argument("rows", metavar="ROWS", help="a JSONL file; `-` is standard input")
-    parser.add_argument("-o", "--output", metavar="OUT", default="-", help="default: standard output")
+    parser.add_argument("rows", metavar="ROWS", help='a file of lines {"question": "…"}; `-`: standard input')
+    parser.add_argument("-o", "--output", metavar="OUT", default="-", help="for the results; default: standard output")
     parser.add_argument("--field", metavar="NAME", help="the field of a row that holds the question")
-    parser.add_argument("--window", metavar="N", type=positive, help="rows in flight at once")
+    parser.add_argument("--window", metavar="N", type=positive, help="questions in flight at once; default: 32")
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N rows")
-    parser.add_argument("--show", action="store_true", help="print each question with its answer for a person to read")
+    parser.add_argument("--show", action="store_true", help="print questions and answers as text, to be read")
     parser.add_argument("--summary-json", metavar="FILE", help="write the summary as JSON too")
 
 
@@ -92,7 +92,10 @@ async def _map(options: argparse.Namespace, account: _Account, stream: BinaryIO)
     rows = islice(read_rows(stream, field=options.field), options.limit)
     async with open_session(options, account.plan, account.config, account.measured) as session:
         # Only now, so that a missing model leaves an older output alone.
-        with _output(options.output) as output, counting(account.plan.pipeline, _total(options)) as advance:
+        # A bar and results would break into each other on one terminal.
+        shown = not interactive(sys.stdout) or not (options.show or options.output == "-")
+        bar = counting(account.plan.pipeline, _total(options), shown=shown)
+        with _output(options.output) as output, bar as advance:
             account.started = perf_counter()
             mapped = session.map(rows if stream.seekable() else in_thread(rows))
             async with aclosing(mapped) as results:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from pnyx.cli.failures import user_error
 from pnyx.cli.files import read_text
-from pnyx.cli.terminal import coloured
-from pnyx.compiler.diagnostics import render_all
+from pnyx.cli.terminal import rendered
 
 if TYPE_CHECKING:
     from pnyx.compiler.plan import Plan
@@ -21,9 +20,14 @@ __all__ = ["add_plan_arguments", "load_plan", "load_program", "pair"]
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a program, or a plan written by `pnyx compile`")
-    parser.add_argument("--pipeline", metavar="NAME", help="which pipeline of the program")
+    parser.add_argument("--pipeline", metavar="NAME", help="which pipeline, where the program has several")
     parser.add_argument(
-        "--set", metavar="NAME=VALUE", action="append", default=[], type=pair, help="close an open choice"
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=pair,
+        help="close an open choice, one that `explain` lists; may be repeated",
     )
     parser.add_argument("--no-optimise", action="store_true", help="compile without the optimising passes")
 
@@ -52,7 +56,7 @@ def load_plan(options: argparse.Namespace, program: Program | None = None) -> Pl
     plan = program.compile(options.pipeline, dict(options.set), optimise=not options.no_optimise)
     warnings = [diagnostic for diagnostic in program.diagnostics if not diagnostic.is_error]
     if warnings:
-        print(render_all(warnings, colour=coloured(sys.stderr)), file=sys.stderr)
+        print(rendered(warnings, sys.stderr), file=sys.stderr)
     return plan
 
 

@@ -28,32 +28,35 @@ def transferring() -> Iterator[Callable[[str, int, int | None], None]]:
 
         yield say
         return
-    from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
 
-    with _bars(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    ) as bars:
+    spinner, what_is_done, size = SpinnerColumn(finished_text="✓"), "{task.description}", "{task.fields[size]}"
+    with _bars(spinner, TextColumn(what_is_done), BarColumn(16), TextColumn(size)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int | None) -> None:
+            amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+                tasks[what] = bars.add_task(what, total=total, size=amount)
+            bars.update(tasks[what], completed=done, total=total, size=amount)
 
         yield show
+        for task in bars.tasks:  # what has no size is done when all is
+            if task.total is None:
+                bars.update(task.id, completed=1, total=1)
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """Gives a function to call with a note after each item. Silent where nobody watches."""
-    if not interactive(sys.stderr):
+def counting(what: str, total: int | None, *, shown: bool = True) -> Iterator[Callable[[str], None]]:
+    """Gives a function to call with a note after each item. Silent where nobody watches, or not `shown`."""
+    if not shown or not interactive(sys.stderr):
         yield lambda _note: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     with _bars(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("·"), TimeRemainingColumn(), TextColumn("left · {task.fields[note]}"),
     ) as bars:  # fmt: skip
         task = bars.add_task(what, total=total, note="")
         yield lambda note: bars.update(task, advance=1, note=note)

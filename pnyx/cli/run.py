@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections import Counter
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pnyx.cli.bindings import configuration
 from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, located, user_error
@@ -15,8 +16,7 @@ from pnyx.cli.plans import load_plan
 from pnyx.cli.profiles import add_to_profile, profile_path
 from pnyx.cli.running import add_running_arguments, open_session
 from pnyx.cli.summary import print_line, print_simulated
-from pnyx.cli.terminal import coloured
-from pnyx.compiler.diagnostics import render
+from pnyx.cli.terminal import rendered
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import Profile
@@ -29,9 +29,25 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_running_arguments(parser)
-    parser.add_argument("question", metavar="QUESTION", nargs="?", default="-", help="default, and `-`: standard input")
+    parser.add_argument(
+        "question",
+        metavar="QUESTION",
+        nargs="*",
+        action=_OneQuestion,
+        default="-",
+        help="in quotes; without it, or `-`: standard input",
+    )
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
-    parser.add_argument("--candidates", action="store_true", help="print every candidate of the final pool, best first")
+    parser.add_argument("--candidates", action="store_true", help="print all candidates of the final pool")
+
+
+class _OneQuestion(argparse.Action):
+    """Takes the words of a question without quotes together, to say what is wrong."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: object) -> None:
+        if isinstance(values, list) and len(values) > 1:
+            parser.error(f"one question is expected; put it in quotes: '{' '.join(values)}'")
+        namespace.question = values[0] if isinstance(values, list) and values else "-"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
     if result.error is not None:
         error = result.error
         shown = located(error.code, error.message, error.place, error.help)
-        print(render(shown, colour=coloured(sys.stderr)), file=sys.stderr)
-    print_line(summary, seconds)
+        print(rendered([shown], sys.stderr), file=sys.stderr)
+    print_line(summary, Counter(failure.node for failure in result.failures), seconds)
     if result.error is None:
         return 0
     return EXIT_ENGINE if result.error.code == "R807" else EXIT_USER

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pnyx.cli.tables import print_table
-from pnyx.cli.terminal import coloured, count
+from pnyx.cli.terminal import coloured, count, folded
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import CostReport, Estimate
@@ -23,31 +23,35 @@ def print_simulated() -> None:
     print(f"{marks[0]}{SIMULATED}{marks[1]}", file=sys.stderr)
 
 
-def print_line(summary: Summary, seconds: float) -> None:
-    """One line on one question."""
-    unread = f"; replies that could not be read: {summary.reading_failures}" if summary.reading_failures else ""
+def print_line(summary: Summary, unread: Mapping[str, int], seconds: float) -> None:
+    """On one question: what it took; `unread` as in `print_summary`."""
     print(
         f"{count(summary.calls, 'call')}, {count(summary.prompt_tokens, 'prompt token')}, "
-        f"{count(summary.generated_tokens, 'generated token')}, {duration(seconds)}{unread}",
+        f"{count(summary.generated_tokens, 'generated token')}, {duration(seconds)}",
         file=sys.stderr,
     )
+    if unread:
+        print(f"replies that could not be read: {_by_operator(unread)} (--json shows them)", file=sys.stderr)
 
 
 def print_summary(summary: Summary, unread: Mapping[str, int], seconds: float, predicted: CostReport) -> None:
     """`unread`: replies that could not be read, by operator; `seconds` of the clock. What is predicted is per question;
     the table shows it for those that ran as written."""
     failed = ", ".join(f"{code} {number}" for code, number in sorted(summary.errors.items()))
-    print(
-        f"\n{count(summary.examples, 'example')}: {summary.answered} answered, {summary.failed} failed"
+    line = (
+        f"{count(summary.examples, 'example')}: {summary.answered} answered, {summary.failed} failed"
         f"{f' ({failed})' if failed else ''}; {duration(seconds)}, "
-        f"{_rate(summary.generated_tokens, seconds)} generated tokens/s\n",
-        file=sys.stderr,
+        f"{_rate(summary.generated_tokens, seconds)} generated tokens/s"
     )
+    print(f"\n{folded(line, sys.stderr)}\n", file=sys.stderr)
     print_table(
         ("", "actual", "predicted", "off by"), list(_rows(summary, predicted)), right=(1, 2, 3), file=sys.stderr
     )
-    by_operator = ", ".join(f"{operator} {number}" for operator, number in sorted(unread.items()))
-    print(f"\nreplies that could not be read: {by_operator or 'none'}", file=sys.stderr)
+    print(f"\nreplies that could not be read: {_by_operator(unread) or 'none'}", file=sys.stderr)
+
+
+def _by_operator(unread: Mapping[str, int]) -> str:
+    return ", ".join(f"{operator} {number}" for operator, number in sorted(unread.items()))
 
 
 def _rows(summary: Summary, predicted: CostReport) -> Iterator[tuple[str, str, str, str]]:

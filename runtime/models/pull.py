@@ -20,7 +20,7 @@ from pnyx.runtime.models.registry import RegistryEntry
 
 __all__ = ["gguf_folder", "pull"]
 
-_CONVERTING = "convert {} (once; half a minute for a small model, longer for a large one)"
+_CONVERTING = "convert {} (a minute or more)"
 
 
 def pull(name: str, *, progress: Progress | None = None) -> Path:

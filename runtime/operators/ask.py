@@ -40,20 +40,18 @@ def prepare_ask(step: Step[Ask]) -> Begin:
 
 
 class _Asking:
-    """One node at work on one example: makes its requests. `variables` are the pools beside the one it is about."""
+    """One node at work on one example: makes its requests. `variables` are the pools beside the one it is about,
+    `tests` the texts of that of them which holds tests."""
 
-    __slots__ = ("_shared", "_tests", "ask", "example", "step", "variables")
+    __slots__ = ("_shared", "ask", "example", "step", "tests")
 
     def __init__(self, step: Step[Ask], example: Example, variables: tuple[Pool, ...]) -> None:
-        self.step, self.example, self.variables = step, example, variables
+        self.step, self.example = step, example
         self.ask = ask = step.operator
         self._shared: dict[str, object] = {"query": example.query, **dict(ask.constants)}
-        self._tests: tuple[str, ...] = ()
         for name, pool in zip(ask.variables, variables, strict=True):
             self._shared[name] = [c.fields for c in pool]
-        if variables and ("tests" in ask.variables or ask.reads is Reads.PASSES):
-            at = ask.variables.index("tests") if "tests" in ask.variables else 0
-            self._tests = tuple(c.text for c in variables[at])
+        self.tests = () if ask.tests is None else tuple(c.text for c in variables[ask.tests])
 
     def request(self, name: str, shown: object, candidates: Pool, key: str) -> Request:
         """The first try. The prompt sees `shown` as `name`; `key` is the candidate asked about, or empty."""
@@ -78,7 +76,6 @@ class _Asking:
         except Exception as error:  # a template may fail in as many ways as there are filters
             raise FaultyPrompt(
                 f"the prompt `{self.ask.prompt.name}` cannot be rendered: {error}",
-                place=self.step.place,
                 help="test for a field before using it: a candidate may lack it",
             ) from error
         user = Message("user", rendered.user)
@@ -90,7 +87,7 @@ class _Asking:
             self.example.query,
             tuple(c.text for c in candidates),
             critiques if any(critiques) else (),
-            self._tests,
+            self.tests,
             self.ask.count,
         )
 
@@ -102,14 +99,13 @@ class _Asking:
             return None
         return UnreadableReply(
             f"the reply of `{self.ask.model}` to `{step.label}` could not be read as {self.ask.reads}",
-            place=step.place,
             help="`on_fail` with more retries, or `keep` or `drop`, lets the example go on",
         )
 
 
 def _over_each(asking: _Asking, pool: Pool) -> Pool | Work:
     ask = asking.ask
-    if ask.into is not None and ask.reads is Reads.PASSES and not (asking.variables and asking.variables[0]):
+    if ask.into is not None and ask.reads is Reads.PASSES and not asking.tests:
         return tuple(c.having(ask.into, 0) for c in pool)
     if not pool:
         return ()
@@ -189,8 +185,7 @@ class _Fields(_Reading):
     __slots__ = ("_into", "_pool")
 
     def __init__(self, asking: _Asking, into: str, pool: Pool, requests: list[Request]) -> None:
-        size = len(asking.variables[0]) if asking.variables else 0
-        super().__init__(asking, [c.key for c in pool], requests, size)
+        super().__init__(asking, [c.key for c in pool], requests, len(asking.tests))
         self._into, self._pool = into, pool
 
     def finish(self) -> Pool:

@@ -115,15 +115,14 @@ def _take(take: Take, pool: Pool) -> Pool:
 
 def _dedupe(dedupe: Dedupe, pool: Pool) -> Pool:
     """Candidates without the field all stay: an absent value equals nothing."""
-    seen: set[FieldValue] = set()
+    seen: set[FieldValue | None] = set()
     kept = []
     for candidate in pool:
         value = candidate.fields.get(dedupe.by)
         value = value.strip() if isinstance(value, str) else value
         if value is None or value not in seen:
             kept.append(candidate)
-        if value is not None:
-            seen.add(value)
+        seen.add(value)
     return tuple(kept)
 
 

@@ -81,7 +81,6 @@ def empty_pool(step: Step[Operator]) -> EmptyPool:
     """The failure of an operator that needs candidates and got none."""
     return EmptyPool(
         f"`{step.label}` got no candidates",
-        place=step.place,
         help="everything before it was dropped; a filter with `if_none = keep` always leaves some",
     )
 

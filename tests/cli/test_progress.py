@@ -32,7 +32,7 @@ def test_watched_work_has_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         report("convert", 0, None)
     shown = capsys.readouterr()
     assert shown.out == ""
-    for text in ("rows", "2/2", "fast", "download", "2.0/2.0 MB", "convert"):
+    for text in ("rows", "2/2", "fast", "download", "2 of 2 MB", "✓ convert"):
         assert text in shown.err
 
 

@@ -118,6 +118,15 @@ def test_run_prints_the_answer_alone(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == shown.out
 
 
+def test_options_may_stand_between_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "first.pnyx", "What is 2 + 2?", *SIMULATED]) == 0
+    behind = capsys.readouterr().out
+    assert main(["run", "first.pnyx", *SIMULATED, "What is 2 + 2?"]) == 0
+    assert capsys.readouterr().out == behind
+    assert main(["run", "first.pnyx", *SIMULATED, "What is 2 + 2?", "more"]) == 2
+    assert "one question is expected" in capsys.readouterr().err
+
+
 def test_run_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "first.pnyx", "What is 17 * 23?", *SIMULATED]) == 0
     expected = capsys.readouterr().out

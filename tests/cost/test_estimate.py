@@ -105,6 +105,21 @@ def test_depth_counts_retries_and_the_longest_chain() -> None:
     assert report(fuse(QUERY, joined)).depth == Estimate(3, 3, 4)
 
 
+def test_without_tests_nobody_is_asked_whichever_pool_they_are() -> None:
+    """The tests are the pool of that name, not the first one given."""
+    empty = typed(Take(k=0), [THREE], label="take")
+    for variables, pools, calls in (
+        (("others", "tests"), (ONE, empty), 0),
+        (("tests", "others"), (ONE, empty), 3),
+        (("checks", "others"), (empty, ONE), 0),
+    ):
+        operator = Ask(
+            model="judge", prompt=JUDGE_TESTS, over=Over.EACH, into="passes", reads=Reads.PASSES, variables=variables
+        )
+        tried = typed(operator, [QUERY, THREE, *pools], label="judge_tests")
+        assert report(tried).nodes[-1].cost.calls.expected == calls
+
+
 def test_flops_and_money() -> None:
     """2 × parameters × tokens; prices for each million tokens."""
     total = report(THREE).total
@@ -121,6 +136,8 @@ def test_unknown_sizes_and_prices_stay_unknown() -> None:
     bare = plan.model_copy(update={"models": tuple(m.model_copy(update={"price_in": None}) for m in plan.models)})
     total = estimate(bare).total
     assert total.money is None
+    half = plan.model_copy(update={"models": tuple(m.model_copy(update={"price_out": None}) for m in plan.models)})
+    assert estimate(half).total.money is None
     assert total.flops is not None
     assert to_json(bare, estimate(bare))["total"]["money"] is None
     assert explain_rows(bare, estimate(bare))[-1].cells[-2] == "—"

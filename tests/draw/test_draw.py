@@ -145,7 +145,7 @@ def test_every_operator_says_what_matters() -> None:
     assert said["take"] == ("first 2",)
     assert said["dedupe"] == ("text",)
     assert said["ask"] == ("judge × 2",)
-    assert said["+"] == ()
+    assert said["+"] == ("joined",)
 
 
 def test_shortening() -> None:

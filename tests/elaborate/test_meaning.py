@@ -30,6 +30,9 @@ def test_names_introduced_in_a_block_end_with_it() -> None:
 def test_for_runs_over_lists_and_ranges() -> None:
     text = "x = query |> generate(small)\nfor m in [small, judge] { x = x + (query |> generate(m, stream = 1)) }\nx"
     assert kinds(compiled(body(text))) == ["sample", "sample", "concat", "sample", "concat"]
+    text = "x = query |> generate(small)\nfor i in 2..2 { for m in [small] + [judge] { x = x |> fuse(m, n = i) } }\nx"
+    asked = [n.operator for n in compiled(body(text)).nodes if isinstance(n.operator, Ask)]
+    assert [(a.model, a.n) for a in asked] == [("small", 2), ("judge", 2)]
     text = "x = query |> generate(small)\nfor i in 1..3 { x = x |> fuse(judge, n = i + 1) }\nx"
     assert [n.operator.n for n in compiled(body(text)).nodes if isinstance(n.operator, Ask)] == [2, 3, 4]
 
@@ -81,6 +84,59 @@ def test_ask_gets_constants_and_pools() -> None:
     assert len(plan.nodes[plan.output].inputs) == 3
 
 
+def test_prompts_get_the_count_and_their_defaults() -> None:
+    before = 'prompt p(query, count, tone = "dry", depth = 2) = "{{ query }} {{ count }} {{ tone }} {{ depth }}"'
+    plan = compiled(body('query |> ask(judge, p, reads = list, count = 3, tone = "wet")', before))
+    ask = plan.nodes[plan.output].operator
+    assert isinstance(ask, Ask)
+    assert ask.constants == (("count", 3), ("depth", 2), ("tone", "wet"))
+
+
+def test_the_order_of_arguments_has_no_meaning() -> None:
+    before = 'prompt p(query, a, b) = "{{ query }} {{ a }} {{ b }}"'
+    texts = ("query |> ask(judge, p, a = 1, b = 2)", "query |> ask(judge, p, b = 2, a = 1)")
+    one, other = (compiled(body(text, before)) for text in texts)
+    assert one.digest == other.digest
+
+
+def test_ranges_are_values() -> None:
+    text = "steps = 1..3\nx = query |> generate(small)\nfor i in steps { x = x |> fuse(judge, n = i + 1) }\nx"
+    assert [n.operator.n for n in compiled(body(text)).nodes if isinstance(n.operator, Ask)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("condition", "n"),
+    [
+        ("false and 1 / 0 > 1", 2),
+        ("true or 1 / 0 > 1", 1),
+        ("true and false", 2),
+        ("false or true", 1),
+        ("not false", 1),
+        ("1 + 2 * 3 == 7", 1),
+        ("7 // 2 == 3 and 7 % 2 == 1", 1),
+        ("-7 // 2 == -4", 1),
+        ("1 / 2 == 0.5", 1),
+        ("2 >= 2 and 2 <= 2 and not (2 > 2) and not (2 < 2)", 1),
+        ('"a" + "b" == "ab" and "a" != "b"', 1),
+    ],
+)
+def test_conditions(condition: str, n: int) -> None:
+    plan = compiled(body(f"n = if {condition} {{ 1 }} else {{ 2 }}\nquery |> generate(small, n = n)"))
+    assert plan.nodes[plan.output].type.high == n
+
+
+def test_nothing_can_be_the_value_of_an_operator() -> None:
+    plan = compiled(body("query |> generate(small) |> extract(number, after = same(none))", "op same(x: Text?) { x }"))
+    assert getattr(plan.nodes[plan.output].operator, "after", "") is None
+
+
+def test_a_choice_inside_an_own_operator_is_closed_anew() -> None:
+    own = "op f(query: Chat) { query |> generate(small, n = tune(1, 2)) }"
+    program = Program.parse(body("query |> f", own), "main.pnyx")
+    sizes = [plan.nodes[plan.output].type.high for plan in (program.compile(choices={"n": n}) for n in (1, 2, 1))]
+    assert sizes == [1, 2, 1]
+
+
 def test_two_logical_models_with_one_id_are_two_streams() -> None:
     plan = compiled(body("query |> generate([small, judge])"))
     streams = [n.stream for n in plan.nodes if isinstance(n.operator, Sample)]
@@ -98,6 +154,10 @@ def test_labels_and_places_are_those_of_the_program() -> None:
     plan = compiled(body("query |> generate(small, n = 2) |> verify(judge)"))
     assert [n.label for n in plan.nodes] == ["query", "generate", "verify.reasoning", "verify.verdict", "verify"]
     assert {n.place.line for n in plan.nodes[1:] if n.place} == {5}
+    text = "x = query |> generate(small, n = 2) |> critique(judge)\ny = x |> shorten\ny |> fuse(judge) |> take(1)"
+    plan = compiled(body(text, "op shorten(pool: Pool) { pool |> take(1) }"))
+    seen = [(n.label, n.place.line if n.place else None) for n in plan.nodes[1:]]
+    assert seen == [("generate", 5), ("critique", 5), ("take", 3), ("fuse", 7), ("take", 7)]
     assert {n.place.source for n in plan.nodes if n.place} == {"main.pnyx"}
 
 
@@ -119,6 +179,24 @@ def test_choices_have_names_options_and_defaults() -> None:
         "main.generate.n": (("1", "2", "4"), 1),
         "main.x": (("critique(_, judge)", "skip"), 0),
         "width": (("1", "2"), 0),
+    }
+
+
+def test_choices_in_one_place_are_numbered_and_literals_are_values() -> None:
+    text = """
+    a = query |> generate(small, n = tune(1, 2))
+    a = a + (query |> generate(small, n = tune(3, 4), stream = 1))
+    a = a + (query |> generate(small, n = tune(5, 6), system = tune("x y", "z"), stream = tune(-1 + 2, 7)))
+    a |> rank(judge, tune(1, 2)) |> extract(tune(number, line))
+    """
+    assert compiled(body(text)).choices == {
+        "main.generate.n": 1,
+        "main.generate.n.2": 3,
+        "main.generate.n.3": 5,
+        "main.generate.system": "x y",
+        "main.generate.stream": "-1 + 2",
+        "main.rank": 1,
+        "main.extract": "number",
     }
 
 

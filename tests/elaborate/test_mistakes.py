@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from elaborate.programs import body, check, errors
+
+from pnyx.compiler.program import Program
+
+_NOTED = 'prompt p(candidate, note) = "{{ candidate.text }} {{ note }}"'
 
 # (body, what comes before the pipeline, code, text under the caret, part of the message, part of the help)
 MISTAKES = [
@@ -19,6 +25,9 @@ MISTAKES = [
         "did you mean `temperature`?",
     ),
     ("query |> generate(small) |> rank", "", "E204", "rank", "`rank` needs `model`", "it is `rank("),
+    ("query |> generate(small, temp = 1)", "", "E203", "temp", "no argument `temp`", "did you mean `temperature`?"),
+    ('query |> generate(small) |> sort(by = "text")', "", "E301", '"text"', "cannot be a text", "`by = text`"),
+    ("generate(small, n = 2)", "", "E204", "generate(small, n = 2)", "needs `model`", "`query |> generate(…)`"),
     ("query |> generate(small, n = 1, n = 2)", "", "E205", "n", "`n` is given twice", "remove one"),
     ("query |> generate(small) |> take(1, 2)", "", "E210", "2", "at most 2 arguments", "it is `take("),
     (
@@ -146,7 +155,65 @@ MISTAKES = [
     ("query |> generate(small) |> extract(regex)", "", "E204", "regex", "needs `pattern`", "pattern ="),
     ('query |> generate(small) |> extract(regex, pattern = "(")', "", "E401", '"("', "pattern is faulty", "RE2"),
     ("_\nquery |> generate(small)", "", "E301", "_", "`_` stands alone", "critique(_, judge)"),
+    ("f = rank(_, judge)\nf()", "", "E204", "f()", "nothing stands in for the `_`", "pipe into it"),
+    ("f = rank(_, judge)\nf(keep = 1)", "", "E204", "f(keep = 1)", "nothing stands in for the `_`", "pipe into it"),
+    ("f = rank(_, judge)\nquery |> generate(small) |> f(_)", "", "E301", "_", "already has its `_`", "pipe into it"),
+    ('a = "x"\nrepeat 60 { a = a + a }\nquery |> generate(small)', "", "E402", "a + a", "text is too long", "up to"),
+    ("a = [1]\nrepeat 60 { a = a + a }\nquery |> generate(small)", "", "E402", "a + a", "list is too long", "up to"),
+    ("a = [1]\nrepeat 60 { a = [a, a] }\nquery |> generate(small)", "", "E402", "[a, a]", "list is too long", "up to"),
+    ("a = query |> generate(small)\nrepeat 60 { a = a + a }\na", "", "E405", "a + a", "a pool of", "up to a million"),
     ("query |> generate(small, n = 5s)", "", "E301", "5s", "has a unit", "budgets"),
+    ("f = rank(_, judge)\ng = f(_)\nquery |> generate(small)", "", "E301", "_", "already has its `_`", "pipe into it"),
+    ("f = rank(_, _)\nquery |> generate(small) |> f", "", "E301", "_", "has one `_`", "fill in"),
+    ("for x in query { y = x }\nquery |> generate(small)", "", "E304", "query", "`for` needs a list", "each NAME"),
+    ("for x in 3 { y = x }\nquery |> generate(small)", "", "E301", "3", "`for` needs a list", "[a, b, c]"),
+    ("for x in 1..1.5 { y = x }\nquery |> generate(small)", "", "E301", "1.5", "an end", "whole number"),
+    ("for x in 3..1 { y = x }\nquery |> generate(small)", "", "E401", "3..1", "is empty", "both ends"),
+    ("for x in 1..20000 { y = x }\nquery |> generate(small)", "", "E401", "1..20000", "too long", "10000 at most"),
+    ("a = 1000000000\nn = a * a * a\nquery |> generate(small, n = n)", "", "E402", "a * a * a", "", "billion billions"),
+    ("n = 1 + true\nquery |> generate(small, n = n)", "", "E301", "1 + true", "`+` does not work", ""),
+    ("n = 1 and true\nquery |> generate(small, n = n)", "", "E301", "1 and true", "`and` does not work", ""),
+    ("3 |> take(1)", "", "E301", "3", "cannot be the number `3`", "pipe the question"),
+    ("query |> generate(small) |> take(-1)", "", "E401", "-1", "cannot be -1", "1"),
+    (
+        "query |> generate(small) |> f",
+        "op f(pool: Pool[2]) { pool |> take(1) }",
+        "E301",
+        "f",
+        "takes 2 candidates, and this pool has 1",
+        "change the size",
+    ),
+    ("n = if 1 { 1 } else { 2 }\nquery |> generate(small, n = n)", "", "E301", "1", "true or false", "compare it"),
+    (
+        "x = query |> generate(small, n = 2) |> filter(logprob, at_least = 0)\nx |> take(size(x))",
+        "",
+        "E304",
+        "x",
+        "known only at run time",
+        "exact after `generate`",
+    ),
+    *(
+        (f"query |> generate(small, n = 2) |> ask(judge, p, {arguments})", _NOTED, code, caret, message, help)
+        for arguments, code, caret, message, help in (
+            ("note = 1, reads = order", "E307", "order", "an order is of all", "`over = all`"),
+            ("note = 1, reads = list, count = 3", "E307", "list", "a list is of", "`over = all`"),
+            ("note = 1, into = x, reads = list, count = 3", "E307", "x", "fills no field", "drop `into`"),
+            ("note = 1, into = x, n = 2", "E307", "2", "several samples", "drop `n`"),
+            ("note = 1, into = x, reads = passes", "E204", "passes", "needs the tests", "pass a pool"),
+            ("note = 1, candidate = 2", "E203", None, "supplies it itself", "`candidate`, `note`"),
+            ("note = 1, more = 2", "E203", None, "has no such argument", "`candidate`, `note`"),
+            ("note = [1]", "E301", "[1]", "cannot show a list", "a pool, a text or a number"),
+            ("n = 1", "E204", "ask(judge, p, n = 1)", "needs `note`", "give `note` a default"),
+        )
+    ),
+    (
+        "query |> ask(judge, p, reads = list)",
+        'prompt p(query) = "{{ query }}"',
+        "E204",
+        "list",
+        "needs `count`",
+        "how many items",
+    ),
     (
         "query |> generate(small) |> ask(judge, p, on_fail = retry(2) then kep)",
         'prompt p(candidate) = "{{ candidate.text }}"',
@@ -207,6 +274,70 @@ def test_a_fault_inside_an_own_operator_names_the_caller() -> None:
     assert found.span is not None
     assert found.span.text == "vote"
     assert "called here" in [label.text for label in found.secondary]
+
+
+def test_operators_that_contain_each_other_are_shown_where_they_are_called() -> None:
+    own = "op f(pool: Pool) { pool |> g }\nop g(pool: Pool) { pool |> f }"
+    found = {d.message: d.span.text for d in errors(body("query |> generate(small) |> f", own)) if d.span}
+    assert found["`f` contains itself without an end"] == "f"
+    assert all(message.startswith(f"`{caret}` contains") for message, caret in found.items())
+
+
+def test_only_the_nearest_caller_is_named() -> None:
+    own = "op f(pool: Pool) { pool |> g }\nop g(pool: Pool) { pool |> vote }"
+    (found,) = errors(body("query |> generate(small) |> f", own))
+    assert [label.span.text for label in found.secondary if label.text == "called here"] == ["g"]
+
+
+def test_operators_may_not_call_each_other_without_bounds() -> None:
+    chain = "\n".join(f"op f{i}(q) {{ q |> f{i + 1} }}" for i in range(60))
+    (found,) = errors(body("query |> generate(small) |> f0", f"{chain}\nop f60(q) {{ q }}"))
+    assert found.code == "E405"
+    assert "inside each other" in found.message
+    assert found.help
+    assert found.span is not None
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        body("x = query |> generate(small)\nrepeat 3000 { x = x |> rank(judge) }\nx |> take(tune(1..400))"),
+        body("n = 0\nrepeat 30000 { n = n + 1 }\nquery |> generate(small, n = tune(1..400))"),
+    ],
+    ids=["nodes", "steps"],
+)
+def test_a_heavy_program_with_many_options_is_checked_in_bounded_time(program: str) -> None:
+    before = time.process_time()
+    assert errors(program) == []
+    assert time.process_time() - before < 15
+
+
+def test_heavy_pipelines_together_are_refused() -> None:
+    heavy = "op heavy(q: Chat) {\n    n = 0\n    repeat 40000 { n = n + 1 }\n    q |> generate(small)\n}\n"
+    pipelines = "\n".join(f"pipeline p{i}(q) {{ q |> heavy }}" for i in range(30))
+    (found,) = errors(body("query |> heavy", heavy + pipelines))
+    assert found.code == "E405"
+    assert "take too long" in found.message
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "caret"),
+    [
+        ('""', "E401", '""'),
+        ('"x" { parameters = 0 }', "E401", "0"),
+        ('"x" { context = 1.5 }', "E401", "1.5"),
+        ('"x" { context = 512, context = 1024 }', "E205", "context"),
+    ],
+)
+def test_faulty_models(model: str, code: str, caret: str) -> None:
+    found = errors(f"model m = {model}\npipeline main(query) {{ query |> generate(m) }}")
+    assert [(d.code, d.span.text) for d in found if d.span] == [(code, caret)]
+    assert found[0].help
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    (found,) = Program.load("a\0b.pnyx").check()
+    assert found.code == "E601"
 
 
 def test_declared_twice() -> None:

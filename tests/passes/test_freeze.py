@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from pnyx.compiler.freeze import freeze
@@ -9,7 +12,8 @@ from pnyx.compiler.graph import Graph
 from pnyx.compiler.operators import Ask, Input, Sample
 from pnyx.compiler.passes import optimise
 from pnyx.compiler.passes.context import typed
-from pnyx.compiler.plan import Place, Plan, PlanModel
+from pnyx.compiler.plan import Place, Plan, PlanError, PlanModel
+from pnyx.compiler.program import Program
 from pnyx.compiler.source import Source, Span
 from tests.passes.pipelines import MODELS, archon, plan_of
 
@@ -61,3 +65,31 @@ def test_optimising_changes_the_digest_only_where_it_changes_the_plan() -> None:
     assert used == {model.name for model in MODELS}
     once, twice = optimise(archon()), optimise(optimise(archon()))
     assert plan_of(once).digest == plan_of(twice).digest != plan_of(archon()).digest
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("nodes", -1, "inputs"), []),
+        (("nodes", -1, "inputs", 0), 1),
+        (("nodes", -1, "type", "fields"), ["text"]),
+        (("nodes", -1, "type", "high"), 7),
+        (("nodes", -1, "type", "high"), 0),
+        (("nodes", -1, "operator", "sampling", "max_tokens"), 2**70),
+        (("nodes", -1, "operator", "sampling", "temperature"), float("nan")),
+        (("nodes", -1, "operator", "on_fail", "retries"), 10**9),
+        (("nodes", -1, "operator", "over"), "query"),
+        (("nodes", -1, "operator", "prompt", "user"), "{% for %}"),
+    ],
+)
+def test_a_plan_changed_by_hand_is_refused_even_with_its_digest(path: tuple[str | int, ...], value: object) -> None:
+    source = 'model m = "x"\npipeline main(q) { q |> generate(m, n = 2) |> critique(m) }'
+    data = json.loads(Program.parse(source).compile().to_json())
+    part: Any = data
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    del data["digest"]
+    data["digest"] = Plan.model_validate(data).digest
+    with pytest.raises(PlanError):
+        Plan.from_json(json.dumps(data))

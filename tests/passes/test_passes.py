@@ -126,6 +126,18 @@ def test_drops_through_operators_that_pass_candidates_on_and_with_what_it_alone_
             ),
             id="sorted by",
         ),
+        pytest.param(
+            ask(
+                typed(
+                    Vote(by="text", weight="score"),
+                    [ask(generate(2), over=Over.EACH, into="score", reads=Reads.GRADE)],
+                    label="vote",
+                ),
+                generate(1, stream=1),
+                variables=("others",),
+            ),
+            id="weighs a vote",
+        ),
         pytest.param(plus(critique(QUERY, generate(2)), generate(1)), id="hidden by the type of a join"),
         pytest.param(
             ask(typed(Dedupe(), [critique(QUERY, generate(2))], label="dedupe"), single=Single.KEEP),
@@ -161,6 +173,7 @@ def test_keeps_a_dead_question_that_brings_a_failure_with_it() -> None:
         ("{% for c in pool | reverse if c.verdict %}{{ loop.index }}{% else %}{{ query }}{% endfor %}", {"verdict"}),
         ("{{ pool | length }}{% if pool %}some{% endif %}", set()),
         ("{% for c in pool %}{% for d in pool %}{{ d.critique }}{% endfor %}{% endfor %}", {"critique"}),
+        ("{{ pool | length }}{% for c in query %}{{ c.text }}{% endfor %}", set()),
         ("{{ pool | tojson }}", None),
         ("{% set p = pool %}{{ p[0].text }}", None),
         ("{{ pool[0].text }}", None),
@@ -184,6 +197,16 @@ def test_drops_a_dead_question_where_what_may_fail_stays() -> None:
     assert after.output.inputs[1] is pool
 
 
+def test_keeps_a_dead_question_where_only_some_of_what_may_fail_stays() -> None:
+    maybe = typed(Filter(by="logprob", at_least=1), [SEVERAL], label="filter")
+    for other in (ask(maybe), ask(SEVERAL, reads=Reads.ORDER, on_fail=OnFail(then=Action.FAIL), prompt=FUSE)):
+        pool = ask(SEVERAL, reads=Reads.ORDER, on_fail=OnFail(then=Action.FAIL))
+        first = typed(Take(k=1), [pool], label="take")
+        tried = ask(pool, first, other, over=Over.EACH, into="critique", prompt=CRITIQUE, variables=("some", "more"))
+        before = graph(ask(tried))
+        assert drop_dead_nodes(before, CONTEXT) is before
+
+
 # merge_identical_calls
 
 
@@ -204,6 +227,19 @@ def test_merges_free_nodes_whatever_their_streams() -> None:
 def test_does_not_merge_streams_of_samples() -> None:
     before = graph(plus(generate(2), generate(2, stream=1)))
     assert merge_identical_calls(before, CONTEXT) is before
+
+
+def test_does_not_merge_draws_that_only_came_to_read_the_same() -> None:
+    """Passes made their inputs one; what they draw stays what it was before."""
+    drafts = generate(3)
+    asked = [
+        typed(Ask(model="judge", prompt=TEXTS, over=Over.ALL), [QUERY, drafts], label="ask", stream=stream)
+        for stream in "ab"
+    ]
+    drawn = [typed(Sample(model="small"), [QUERY], label="generate", stream=stream) for stream in "ab"]
+    for pair in (asked, drawn):
+        before = graph(plus(*pair))
+        assert merge_identical_calls(before, CONTEXT) is before
 
 
 # coalesce_samples
@@ -234,6 +270,14 @@ def test_coalesces_questions_about_all() -> None:
     pool = generate(3)
     after = coalesce_samples(graph(plus(fuse(QUERY, pool, 1), fuse(QUERY, pool, 3))), CONTEXT)
     assert [line.split(" :")[0] for line in text(after)[2:]] == ["fuse(0,1) n=3 joined", "fuse(2)", "+(3,2)"]
+
+
+def test_does_not_coalesce_questions_about_different_pools() -> None:
+    """Three of eight and two of the first two of them: one stream, since the numbers are not in it, but two prompts."""
+    few, many = fuse(QUERY, generate(2), 2), fuse(QUERY, generate(8), 3)
+    assert few.stream == many.stream
+    after = coalesce_samples(graph(plus(few, many)), CONTEXT)
+    assert [node.operator.n for node in after if isinstance(node.operator, Ask)] == [2, 3]
 
 
 def test_leaves_single_draws_of_several_streams() -> None:

@@ -134,6 +134,14 @@ def test_a_pattern_gives_its_first_group_of_the_last_match() -> None:
     assert extract(AnswerKind.REGEX, "x", "(") is None
 
 
+def test_a_brace_that_nothing_opened_boxes_nothing() -> None:
+    assert extract(AnswerKind.BOXED, "so x } is it") is None
+
+
+def test_text_that_no_encoding_holds_matches_nothing() -> None:
+    assert extract(AnswerKind.REGEX, "a \ud800", "a") is None
+
+
 def test_reading_starts_behind_the_last_marker() -> None:
     assert extract(AnswerKind.NUMBER, "1 => 2 => 3 4", after="=>") == "4"
     assert extract(AnswerKind.NUMBER, "1 2 3", after="=>") is None

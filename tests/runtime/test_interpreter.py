@@ -120,6 +120,7 @@ def test_the_first_failing_node_of_the_plan_is_reported() -> None:
         result, _ = finish(plan, lambda _: "", pick=pick)
         assert result.error is not None
         assert result.error.place == "t.pnyx:1:1"
+        assert [failure.node for failure in result.failures] == ["ask1"]
 
 
 def test_independent_nodes_are_in_flight_together() -> None:
@@ -159,6 +160,12 @@ def test_another_run_seed_question_or_stream_is_another_sample() -> None:
         (call,) = Execution(plan, checked(question), seed=seed).start()
         seeds.add(call.request.seed)
     assert len(seeds) == 4
+
+
+def test_seeds_stay_what_they_are() -> None:
+    """Another rule would silently give every recorded run other samples."""
+    key = example_key([Message("system", "Be brief."), Message("user", "Q?")])
+    assert (key, seed_for(7, key, "s1", "s0:2", 1)) == ("3eb0f09587be88607fb65f03", 1534405740494741236)
 
 
 @given(st.integers(), st.text(), st.text(), st.text(), st.integers(0, 9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from sys import float_info
 from typing import get_args
 
 import pytest
@@ -28,8 +29,10 @@ from pnyx.compiler.operators import (
     Vote,
 )  # fmt: skip
 from pnyx.runtime.errors import EngineFailure
+from pnyx.runtime.interpreter import Execution
 from pnyx.runtime.operators import IMPLEMENTATIONS
-from pnyx.runtime.request import Message, Request
+from pnyx.runtime.question import checked
+from pnyx.runtime.request import Message, Request, Response, SampledText
 from pnyx.runtime.results import Result
 
 DROP, FAIL = OnFail(then=Action.DROP), OnFail(then=Action.FAIL)
@@ -79,11 +82,28 @@ def test_sample_sets_the_system_message_and_passes_on_its_sampling() -> None:
     assert request.subject.query == "Q?"
 
 
-def test_an_engine_that_gives_too_few_samples_has_failed() -> None:
-    from pnyx.runtime.interpreter import Execution
-    from pnyx.runtime.question import checked
-    from pnyx.runtime.request import Response
+def test_the_system_message_of_the_program_replaces_that_of_the_question() -> None:
+    question = [Message("system", "Ramble."), Message("user", "Q?")]
+    for system, said in ((None, "Ramble."), ("Be brief.", "Be brief.")):
+        plan = plan_of((sample(system=system), (0,)))
+        (call,) = Execution(plan, checked(question), seed=0).start()
+        assert call.request.messages == (Message("system", said), Message("user", "Q?"))
 
+
+def test_a_log_probability_that_is_no_number_is_absent() -> None:
+    execution = Execution(plan_of((sample(), (0,))), checked("Q?"), seed=0)
+    (call,) = execution.start()
+    execution.deliver(call.id, Response(samples=(SampledText(text="x", tokens=1, logprobs=(-1.0, float("-inf"))),)))
+    assert execution.result.candidates == ({"text": "x", "model": "m"},)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_drawing_nothing_gives_nothing(joined: bool) -> None:
+    result, calls = finish(plan_of((sample(0, joined=joined), (0,))), names)
+    assert (result.error and result.error.code, calls) == ("R805", [])
+
+
+def test_an_engine_that_gives_too_few_samples_has_failed() -> None:
     execution = Execution(plan_of((sample(2, joined=True), (0,))), checked("Q?"), seed=0)
     (call,) = execution.start()
     assert execution.deliver(call.id, Response()) == []
@@ -189,6 +209,23 @@ def test_passes_counts_the_tests_that_pass() -> None:
     assert subject.candidates == ("c0",)
 
 
+@pytest.mark.parametrize(
+    ("variables", "shown", "passed"),
+    [(("others", "tests"), ("t0", "t1"), 2), (("checks", "others"), ("t0",), 1)],
+)
+def test_the_tests_are_the_pool_of_that_name_else_the_first(
+    variables: tuple[str, ...], shown: tuple[str, ...], passed: int
+) -> None:
+    one, two = (ask(Over.QUERY, n=n, prompt=QUERY, sampling=Sampling(max_tokens=n)) for n in (1, 2))
+    judge = ask(into="passes", reads=Reads.PASSES, variables=variables)
+    plan = plan_of((sample(), (0,)), (one, (0,)), (two, (0,)), (judge, (0, 1, 2, 3)))
+    replies = "\n".join(f"{i + 1}: pass" for i in range(passed))
+    result, calls = finish(plan, lambda r: replies if r.reads is Reads.PASSES else "t{k}")
+    subject = calls[-1].request.subject
+    assert subject is not None
+    assert (subject.tests, column(result, "passes")) == (shown, [passed])
+
+
 def test_without_tests_none_pass_and_nobody_is_asked() -> None:
     judge = (ask(into="passes", reads=Reads.PASSES, variables=("tests",)), (0, 1, 2))
     result, calls = finish(plan_of((sample(), (0,)), (Filter(), (1,)), judge), names)
@@ -286,6 +323,12 @@ def test_a_prompt_that_cannot_be_rendered_fails_the_example() -> None:
     assert (result.error.code, result.error.place) == ("E406", "t.pnyx:2:1")
 
 
+def test_a_question_that_cannot_be_asked_asks_none_again() -> None:
+    wrong = ask(Over.QUERY, prompt=PromptText(name="p", params=("query",), user="{{ query.missing() }}"))
+    result, calls = finish(plan_of((sample(), (0,)), (wrong, (0,)), (Concat(), (1, 2))), names)
+    assert (result.error and result.error.code, len(calls)) == ("E406", 1)
+
+
 def test_the_subject_shows_critiques_where_there_are_any() -> None:
     plan = plan_of((sample(2), (0,)), (ask(into="critique"), (0, 1)), (ask(Over.ALL), (0, 2)))
     _, calls = finish(plan, judged("good", "bad"))
@@ -294,6 +337,10 @@ def test_the_subject_shows_critiques_where_there_are_any() -> None:
     assert by_node[2].critiques == ()
     assert by_node[3] is not None
     assert (by_node[3].candidates, by_node[3].critiques) == (("c0", "c1"), ("good", "bad"))
+    plan = plan_of((sample(), (0,)), (ask(into="critique"), (0, 1)), (Concat(), (2, 1)), (ask(Over.ALL), (0, 3)))
+    _, calls = finish(plan, judged("good"))
+    assert calls[-1].request.subject is not None
+    assert calls[-1].request.subject.critiques == ("good", "")
 
 
 # Operators without a model
@@ -343,7 +390,7 @@ def test_vote_takes_the_first_of_the_largest_group() -> None:
     assert result.answer == "2"
     assert result.candidates[0]["text"] == "it is 2"
     assert result.candidates[0]["votes"] == 2
-    assert [f.candidate for f in result.failures] == ["s1:3"]
+    assert [(f.candidate, f.attempts) for f in result.failures] == [("s1:3", 1)]
 
 
 def test_a_tied_vote_goes_to_the_group_that_appeared_first() -> None:
@@ -368,10 +415,11 @@ def test_a_weighted_vote_sums_the_weights_of_those_that_have_one() -> None:
 
 
 def test_weights_too_large_to_be_summed_are_no_crash() -> None:
-    huge = ask(into="score", reads=Reads.NUMBER)
-    plan = plan_of((sample(3), (0,)), (huge, (0, 1)), (Vote(by="model", weight="score"), (2,)))
-    result, _ = finish(plan, judged("9e300", "1" + "0" * 199 + "e108", "1" + "0" * 199 + "e108"))
-    assert json.loads(result.to_json())["candidates"][0]["votes"] > 1e300
+    weigh = ask(into="score", reads=Reads.NUMBER)
+    plan = plan_of((sample(3), (0,)), (weigh, (0, 1)), (Vote(by="model", weight="score"), (2,)))
+    for sign, largest in (("", float_info.max), ("-", -float_info.max)):
+        result, _ = finish(plan, judged(*[f"{sign}900000000e299"] * 3))
+        assert json.loads(result.to_json())["candidates"][0]["votes"] == largest
 
 
 def test_take_dedupe_concat() -> None:

@@ -30,6 +30,7 @@ from pnyx.runtime.reading import read
         ("Verdict: partially correct", None),
         ("The answer is correct. The answer is incorrect.", None),
         ("Correct\nIncorrect", None),
+        ("Correct me if I err.", None),
         ("I do not know whether the answer is correct.", None),
         ("I don't think the answer is correct.", None),
         ("", None),
@@ -67,7 +68,9 @@ def test_grade(text: str, grade: float | None) -> None:
     assert read(Reads.GRADE, text, size=0, count=None) == grade
 
 
-@pytest.mark.parametrize(("text", "number"), [("it is 0.5", 0.5), ("1/4", 0.25), ("-3", -3.0), ("none", None)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("it is 0.5", 0.5), ("1/4", 0.25), ("-3", -3.0), ("9" * 9 + "e300", None), ("none", None)]
+)
 def test_number(text: str, number: float | None) -> None:
     assert read(Reads.NUMBER, text, size=0, count=None) == number
 

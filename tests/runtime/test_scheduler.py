@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,23 @@ async def test_what_may_be_tried_again_is_tried_three_times() -> None:
     with pytest.raises(EngineFailure, match="gone"):
         await Scheduler({"m": engine}, backoff=0.001).complete("m", request())
     assert engine.in_flight == 0
+
+
+async def test_each_wait_is_about_twice_the_one_before_and_differs_by_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for seed, first in ((0, 0), (7, 0), (0, 7)):
+        engine = ScriptedEngine(in_turn([EngineFailure("gone", retryable=True)] * 3))
+        with pytest.raises(EngineFailure):
+            await Scheduler({"m": engine}, backoff=8).complete("m", replace(request(), seed=seed, first=first))
+    assert all(6 <= wait <= 10 for wait in waits[::2])
+    assert all(12 <= wait <= 20 for wait in waits[1::2])
+    assert len({waits[0], waits[2]}) == len({waits[0], waits[4]}) == 2
 
 
 @pytest.mark.parametrize("failure", [EngineFailure("no"), PromptTooLong("long")])

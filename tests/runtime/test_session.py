@@ -13,7 +13,7 @@ from scripted import ScriptedEngine, ask, in_turn, plan_of, prompt_of, sample
 from test_interpreter import layered, world
 
 from pnyx.compiler.cost.profile import Profile
-from pnyx.compiler.operators import AnswerKind, Extract, Reads
+from pnyx.compiler.operators import AnswerKind, Concat, Extract, Reads
 from pnyx.runtime.errors import ConfigurationError, EngineFailure, PromptTooLong
 from pnyx.runtime.request import Message, Request
 from pnyx.runtime.results import ErrorRecord, Result, ResultUsage, Summary
@@ -67,6 +67,18 @@ async def test_a_question_that_cannot_be_asked(question: str, code: str) -> None
 def test_every_model_needs_an_engine() -> None:
     with pytest.raises(ConfigurationError, match="`m`"):
         Session(SIMPLE, {})
+
+
+async def test_one_simulated_engine_makes_the_results_simulated() -> None:
+    plan = plan_of((sample(), (0,)), (sample(stream=1), (0,)), (Concat(), (1, 2)))
+    second = plan.nodes[2].model_copy(update={"operator": replace(plan.nodes[2].operator, model="other")})
+    models = (*plan.models, plan.models[0].model_copy(update={"name": "other"}))
+    plan = plan.model_copy(update={"models": models, "nodes": (*plan.nodes[:2], second, plan.nodes[3])})
+    for simulated in (True, False):
+        engines = {"m": ScriptedEngine(echo), "other": ScriptedEngine(echo, simulated=simulated)}
+        result = await Session(plan, engines).run("Q?")
+        assert result.simulated is simulated
+        assert 0 < result.usage.seconds < 60
 
 
 async def test_map_is_in_order_whatever_takes_longest() -> None:
@@ -225,6 +237,8 @@ def test_summaries_add_up() -> None:
     summary.add(Result(index=1, error=ErrorRecord("R805", "empty"), usage=ResultUsage(1, 1, 1, 1, 1.0)))
     assert (summary.examples, summary.answered, summary.failed, summary.errors) == (2, 1, 1, {"R805": 1})
     assert summary.ran == 2  # an empty vote is how the program ends, not what stops it
+    ran = {code: Result(index=0, error=ErrorRecord(code, "")).ran for code in ("R805", "R806", "R807")}
+    assert ran == {"R805": True, "R806": True, "R807": False}
     assert (summary.calls, summary.samples, summary.tokens, summary.seconds) == (3, 4, 11, 7.0)
     assert summary.simulated
 

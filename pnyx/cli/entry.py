@@ -115,7 +115,12 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 class _Command(argparse.ArgumentParser):
     """Options may stand anywhere, also between two arguments: `pnyx run FILE --seed 1 QUESTION`."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    _inside = False
+
+    # One signature for all of the overloads.
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         positionals = self._get_positional_actions()
         if self._inside or "--" in (args or ()) or any(action.nargs == argparse.PARSER for action in positionals):
             return super().parse_known_args(args, namespace)
@@ -124,8 +129,6 @@ class _Command(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._inside = False
-
-    _inside = False
 
 
 class _Version(argparse.Action):

@@ -153,7 +153,7 @@ class Program:
 
     @cached_property
     def _site_names(self) -> dict[Site, str]:
-        return name_sites(iter(self._scope.own.values()))
+        return name_sites(iter(self._scope.own.values()), self._scope.signature)
 
     def _own_pipelines(self) -> Iterator[syntax.PipelineDecl]:
         return (d for d in self._scope.own.values() if isinstance(d, syntax.PipelineDecl))

@@ -97,6 +97,8 @@ def _equal(left: Value, right: Value) -> bool:
     kinds = (str, Symbol, ModelValue, tuple, bool)
     if any(isinstance(left, k) != isinstance(right, k) for k in kinds):
         return False
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
     return left == right
 
 

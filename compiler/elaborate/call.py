@@ -165,7 +165,8 @@ def _result(elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument
         return ERROR
     spans = {name: g.span for name, g in (*bound.values.items(), *bound.extra.items())}
     extra = {name: g.payload.value for name, g in bound.extra.items()}
-    return lower(BuiltinCall(signature.name, values, extra, spans, call, elaborator))
+    names = {name: g.name_span or g.span for name, g in bound.extra.items()}
+    return lower(BuiltinCall(signature.name, values, extra, spans, names, call, elaborator))
 
 
 def _converted(

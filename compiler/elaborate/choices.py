@@ -7,16 +7,19 @@ with `.2`, `.3` … where that is not enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from pnyx.compiler import syntax
+from pnyx.compiler.elaborate.kinds import Signature
 from pnyx.compiler.elaborate.scope import Named
 from pnyx.compiler.source import Span
 
 __all__ = ["Assignment", "Choice", "Site", "name_sites"]
 
 Site = tuple[str, int]
+Path = tuple[str, ...]
+Signatures = Callable[[str], Signature | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,12 @@ class Assignment:
         return chosen
 
 
-def name_sites(declarations: Iterator[Named]) -> dict[Site, str]:
-    """A name for every choice of a program."""
+def name_sites(declarations: Iterator[Named], signatures: Signatures) -> dict[Site, str]:
+    """A name for every choice of a program. `signatures` knows the operators that a name may mean."""
     names: dict[Site, str] = {}
     taken: set[str] = set()
     for declaration in declarations:
-        for path, tune in _tunes(declaration, (declaration.name,)):
+        for path, tune in _tunes(declaration, (declaration.name,), signatures):
             base = ".".join(path)
             name, number = base, 2
             while name in taken:
@@ -75,34 +78,51 @@ def name_sites(declarations: Iterator[Named]) -> dict[Site, str]:
     return names
 
 
-def _tunes(item: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], syntax.Tune]]:
+def _tunes(item: object, path: Path, signatures: Signatures) -> Iterator[tuple[Path, syntax.Tune]]:
     """Every `tune` below a syntax node with the words that say where it stands."""
     match item:
         case syntax.Tune():
             yield path, item
             for option in item.options:
-                yield from _tunes(option, path)
+                yield from _tunes(option, path, signatures)
         case syntax.LetDecl():
-            yield from _tunes(item.value, path)
+            yield from _tunes(item.value, path, signatures)
         case syntax.OpDecl() | syntax.PipelineDecl():
             for parameter in item.params:
-                yield from _tunes(parameter.default, (*path, parameter.name))
-            yield from _tunes(item.body, path)
-        case syntax.Call(callee=syntax.Name(name=name)):
-            for argument in item.arguments:
-                below = (*path[:1], name, argument.name) if argument.name else (*path[:1], name)
-                yield from _tunes(argument.value, below)
+                yield from _tunes(parameter.default, (*path, parameter.name), signatures)
+            yield from _tunes(item.body, path, signatures)
+        case syntax.Call(callee=syntax.Name()):
+            yield from _tunes_in_call(item, path, signatures, 0)
         case syntax.Assign():
-            yield from _tunes(item.value, (*path[:1], item.name))
+            yield from _tunes(item.value, (*path[:1], item.name), signatures)
         case syntax.Repeat():
-            yield from _tunes(item.count, (*path[:1], "repeat"))
-            yield from _tunes(item.body, path[:1])
+            yield from _tunes(item.count, (*path[:1], "repeat"), signatures)
+            yield from _tunes(item.body, path[:1], signatures)
+        case syntax.Pipe(stage=syntax.Call(callee=syntax.Name()) as call):
+            yield from _tunes(item.source, path, signatures)
+            hole = any(isinstance(a.value, syntax.Placeholder) for a in call.arguments)
+            yield from _tunes_in_call(call, path, signatures, 0 if hole else 1)
         case syntax.Pipe():
-            yield from _tunes(item.source, path)
-            yield from _tunes(item.stage, path if len(path) > 1 else (*path, "stage"))
+            yield from _tunes(item.source, path, signatures)
+            yield from _tunes(item.stage, path if len(path) > 1 else (*path, "stage"), signatures)
         case _:
             for child in _children(item):
-                yield from _tunes(child, path)
+                yield from _tunes(child, path, signatures)
+
+
+def _tunes_in_call(
+    call: syntax.Call, path: Path, signatures: Signatures, piped: int
+) -> Iterator[tuple[Path, syntax.Tune]]:
+    """Those in the arguments are called by the operator and the parameter. `piped` arguments stand before the call."""
+    assert isinstance(call.callee, syntax.Name)
+    operator = call.callee.name
+    signature = signatures(operator)
+    names = [p.name for p in signature.parameters[piped:]] if signature else []
+    positional = iter(names)
+    for argument in call.arguments:
+        name = argument.name or next(positional, None)
+        below = (*path[:1], operator, name) if name else (*path[:1], operator)
+        yield from _tunes(argument.value, below, signatures)
 
 
 def _children(item: object) -> Iterator[object]:

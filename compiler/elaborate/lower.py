@@ -50,12 +50,14 @@ __all__ = ["BuiltinCall", "lower"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltinCall:
-    """A call whose arguments have been checked and converted. `spans` point at those that were written."""
+    """A call whose arguments have been checked and converted. `spans` point at those that were written, `names` at the
+    names of the extra ones."""
 
     name: str
     values: Mapping[str, Value]
     extra: Mapping[str, Value]
     spans: Mapping[str, Span]
+    names: Mapping[str, Span]
     span: Span
     elaborator: Elaborator
 
@@ -195,7 +197,8 @@ def _variables(
         if name not in value.prompt.params or name in supplied:
             sound = False
             reason = "supplies it itself" if name in supplied else "has no such argument, nor has the prompt"
-            call.fault("E203", f"`ask` {reason}: `{name}`", name, help=f"the prompt's are {_listed(value)}")
+            message, help = f"`ask` {reason}: `{name}`", f"the prompt's are {_listed(value)}"
+            call.elaborator.report("E203", message, call.names[name], help=help)
         elif isinstance(given, GraphValue) and isinstance(given.node.type, Pool):
             pools[name] = given
         elif isinstance(given, str | int | float | bool):

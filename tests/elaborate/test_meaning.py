@@ -195,8 +195,8 @@ def test_choices_in_one_place_are_numbered_and_literals_are_values() -> None:
         "main.generate.n.3": 5,
         "main.generate.system": "x y",
         "main.generate.stream": "-1 + 2",
-        "main.rank": 1,
-        "main.extract": "number",
+        "main.rank.keep": 1,
+        "main.extract.kind": "number",
     }
 
 

@@ -200,8 +200,8 @@ MISTAKES = [
             ("note = 1, into = x, reads = list, count = 3", "E307", "x", "fills no field", "drop `into`"),
             ("note = 1, into = x, n = 2", "E307", "2", "several samples", "drop `n`"),
             ("note = 1, into = x, reads = passes", "E204", "passes", "needs the tests", "pass a pool"),
-            ("note = 1, candidate = 2", "E203", None, "supplies it itself", "`candidate`, `note`"),
-            ("note = 1, more = 2", "E203", None, "has no such argument", "`candidate`, `note`"),
+            ("note = 1, candidate = 2", "E203", "candidate", "supplies it itself", "`candidate`, `note`"),
+            ("note = 1, more = 2", "E203", "more", "has no such argument", "`candidate`, `note`"),
             ("note = [1]", "E301", "[1]", "cannot show a list", "a pool, a text or a number"),
             ("n = 1", "E204", "ask(judge, p, n = 1)", "needs `note`", "give `note` a default"),
         )

@@ -10,13 +10,15 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = ["PROFILE_VERSION", "Profile", "ProfileError", "QuestionFacts", "StreamFacts"]
 
 PROFILE_VERSION: Final = 1
+Amount = Annotated[int, Field(ge=0, le=10**18)]
+"""A count or a sum. No run reaches the bound; without one, a damaged file could hold what no float can."""
 
 
 class ProfileError(ValueError):
@@ -32,15 +34,15 @@ class StreamFacts(_Facts):
     `samples` of `generated_tokens`; `texts` values of `text_chars`; `results` pools of `result_size` candidates."""
 
     model: str | None = None
-    calls: NonNegativeInt = 0
-    samples: NonNegativeInt = 0
-    prompt_chars: NonNegativeInt = 0
-    prompt_tokens: NonNegativeInt = 0
-    generated_tokens: NonNegativeInt = 0
-    texts: NonNegativeInt = 0
-    text_chars: NonNegativeInt = 0
-    results: NonNegativeInt = 0
-    result_size: NonNegativeInt = 0
+    calls: Amount = 0
+    samples: Amount = 0
+    prompt_chars: Amount = 0
+    prompt_tokens: Amount = 0
+    generated_tokens: Amount = 0
+    texts: Amount = 0
+    text_chars: Amount = 0
+    results: Amount = 0
+    result_size: Amount = 0
 
     @property
     def mean_generated(self) -> float | None:
@@ -59,8 +61,8 @@ class StreamFacts(_Facts):
 
 
 class QuestionFacts(_Facts):
-    examples: NonNegativeInt = 0
-    chars: NonNegativeInt = 0
+    examples: Amount = 0
+    chars: Amount = 0
 
 
 class Profile(_Facts):

@@ -123,7 +123,8 @@ def _warn_unused(name: str, span: Span, diagnostics: Diagnostics) -> None:
 
 
 class _Resolver:
-    """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses."""
+    """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses; `unseen` those
+    of the parameters, while their defaults are looked at."""
 
     def __init__(self, scope: ModuleScope, diagnostics: Diagnostics, used: set[str]) -> None:
         self._scope = scope
@@ -132,13 +133,16 @@ class _Resolver:
         self._locals: list[dict[str, Span]] = [{}]
         self._assigned: dict[str, Span] = {}
         self._read: set[str] = set()
+        self._unseen: set[str] = set()
 
     def declaration(self, declaration: syntax.OpDecl | syntax.PipelineDecl, unused: Diagnostics) -> None:
+        self._unseen = {p.name for p in declaration.params}
         for parameter in declaration.params:
             if parameter.default is not None:
                 words = parameter.type is not None and parameter.type.name in ("Field", "Policy")
                 self.expression(parameter.default, words=words)
-            self._locals[0][parameter.name] = parameter.name_span
+        self._unseen = set()
+        self._locals[0].update((p.name, p.name_span) for p in declaration.params)
         self._block(declaration.body)
         for name, span in self._assigned.items():
             if name not in self._read and not name.startswith("_"):
@@ -229,13 +233,13 @@ class _Resolver:
         elif self._scope.find(name) is not None or self._scope.signature(name) is not None:
             self._used.add(name)
         else:
-            likely = self._scope.suggest(name, [n for block in self._locals for n in block])
-            self._diagnostics.report(
-                "E201",
-                f"there is no `{name}`",
-                expression.span,
-                help=f"did you mean `{likely}`?" if likely else "declare it before its use, or check the spelling",
-            )
+            self._diagnostics.report("E201", f"there is no `{name}`", expression.span, help=self._meant(name))
+
+    def _meant(self, name: str) -> str:
+        if name in self._unseen:
+            return "a default cannot use another parameter; make it `none`, and choose in the body"
+        likely = self._scope.suggest(name, [n for block in self._locals for n in block])
+        return f"did you mean `{likely}`?" if likely else "declare it before its use, or check the spelling"
 
     def _stage(self, pipe: syntax.Pipe) -> None:
         stage = pipe.stage

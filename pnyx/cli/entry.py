@@ -113,7 +113,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 class _Command(argparse.ArgumentParser):
-    """Options may stand anywhere, also between two arguments: `pnyx run FILE --seed 1 QUESTION`."""
+    """Options may stand anywhere, also between two arguments: `pnyx run FILE --seed 1 QUESTION`. Behind `--` everything
+    is an argument, even what looks like an option."""
 
     _inside = False
 
@@ -122,13 +123,31 @@ class _Command(argparse.ArgumentParser):
         self, args: Any = None, namespace: Any = None
     ) -> Any:
         positionals = self._get_positional_actions()
-        if self._inside or "--" in (args or ()) or any(action.nargs == argparse.PARSER for action in positionals):
+        if self._inside or any(action.nargs == argparse.PARSER for action in positionals):
             return super().parse_known_args(args, namespace)
         self._inside = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            parsed, rest = self.parse_known_intermixed_args(_guarded(args), namespace)
         finally:
             self._inside = False
+        for name, value in vars(parsed).items():
+            setattr(parsed, name, _unguarded(value))
+        return parsed, [_unguarded(word) for word in rest]
+
+
+_GUARD = "\0"  # no argument of a process can hold it
+
+
+def _guarded(words: Sequence[str]) -> list[str]:
+    """Without `--`, and what stood behind it such that it does not look like an option."""
+    cut = words.index("--") if "--" in words else len(words)
+    return [*words[:cut], *(f"{_GUARD}{word}" for word in words[cut + 1 :])]
+
+
+def _unguarded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unguarded(item) for item in value]
+    return value.removeprefix(_GUARD) if isinstance(value, str) else value
 
 
 class _Version(argparse.Action):

@@ -127,6 +127,13 @@ def test_options_may_stand_between_arguments(capsys: pytest.CaptureFixture[str])
     assert "one question is expected" in capsys.readouterr().err
 
 
+def test_a_question_behind_two_dashes_may_look_like_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "first.pnyx", *SIMULATED, "--json", "--", "-5 + 3?"]) == 0
+    assert json.loads(capsys.readouterr().out)["question"] == "-5 + 3?"
+    assert main(["run", *SIMULATED, "--json", "--", "first.pnyx", "--help"]) == 0
+    assert json.loads(capsys.readouterr().out)["question"] == "--help"
+
+
 def test_run_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "first.pnyx", "What is 17 * 23?", *SIMULATED]) == 0
     expected = capsys.readouterr().out

@@ -15,6 +15,14 @@ _NOTED = 'prompt p(candidate, note) = "{{ candidate.text }} {{ note }}"'
 MISTAKES = [
     ("query |> generte(small)", "", "E201", "generte", "there is no `generte`", "did you mean `generate`?"),
     ("query |> generate(smal)", "", "E201", "smal", "there is no `smal`", "did you mean `small`?"),
+    (
+        "query |> f(3)",
+        "op f(query: Chat, n: Int, k: Int = n) { query |> generate(small, n = n + k) }",
+        "E201",
+        "n",
+        "there is no `n`",
+        "a default cannot use another parameter",
+    ),
     ("x = draft\nquery |> generate(small)", "", "E201", "draft", "there is no `draft`", "declare it"),
     (
         "query |> generate(small, temprature = 1)",

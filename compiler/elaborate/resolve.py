@@ -123,8 +123,8 @@ def _warn_unused(name: str, span: Span, diagnostics: Diagnostics) -> None:
 
 
 class _Resolver:
-    """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses; `unseen` those
-    of the parameters, while their defaults are looked at."""
+    """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses; `unseen`
+    those of the parameters, while their defaults are looked at."""
 
     def __init__(self, scope: ModuleScope, diagnostics: Diagnostics, used: set[str]) -> None:
         self._scope = scope

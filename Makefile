@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all set-up themselves: they need Python 3.11 and make, nothing else.
 #
 # TORCH goes to `pip install` as it stands. On a machine whose package index offers only CUDA builds:
-#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+#   make demo TORCH="torch==2.13.0 --index-url URL"
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= torch==2.13.0

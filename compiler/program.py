@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Label, nearest
+from pnyx.compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Label
 from pnyx.compiler.elaborate.choices import Assignment, Choice, Site, name_sites
 from pnyx.compiler.elaborate.evaluate import Elaborator
 from pnyx.compiler.elaborate.frames import TooLarge
@@ -21,6 +21,7 @@ from pnyx.compiler.elaborate.resolve import resolve
 from pnyx.compiler.elaborate.scope import Environment, ModuleScope
 from pnyx.compiler.elaborate.values import ERROR, GraphValue, describe
 from pnyx.compiler.graph import Graph, node
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.operators import Ask, Input, Sample
 from pnyx.compiler.parse import parse
 from pnyx.compiler.source import Source, Span

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pnyx.compiler.nearest import nearest
 from pnyx.runtime.errors import ConfigurationError
-from pnyx.runtime.nearest import nearest
 from pnyx.runtime.toml_places import key_lines, line_of
 
 __all__ = ["ENGINES", "Config", "EngineName", "ModelConfig", "RunConfig", "check_engine", "load_config", "override"]

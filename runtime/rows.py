@@ -13,10 +13,10 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, BinaryIO
 
+from pnyx.compiler.nearest import nearest
 from pnyx.runtime.errors import ExampleFailure
 from pnyx.runtime.question import RowId, checked
 from pnyx.runtime.request import Message
@@ -189,8 +189,8 @@ def _missing(data: dict[str, Any], field: str | None) -> _Fault:
         return _Fault(
             "R802", f"the row has no question: none of {wanted}", f"it has {has}; name the field with `--field`"
         )
-    near = get_close_matches(field, list(data), n=1)
-    help = f"it has `{_shown(near[0])}`" if near else f"it has {has}"
+    near = nearest(field, data)
+    help = f"it has `{_shown(near)}`" if near else f"it has {has}"
     return _Fault("R802", f"the row has no field `{field}`", help)
 
 

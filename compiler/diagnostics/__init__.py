@@ -7,7 +7,6 @@ from pnyx.compiler.diagnostics.diagnostic import (
     Diagnostics,
     Label,
     Reporter,
-    nearest,
 )
 from pnyx.compiler.diagnostics.render import render, render_all
 
@@ -19,7 +18,6 @@ __all__ = [
     "Diagnostics",
     "Label",
     "Reporter",
-    "nearest",
     "render",
     "render_all",
 ]

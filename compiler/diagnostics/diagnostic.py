@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Protocol
 
 from pnyx.compiler.diagnostics.codes import CODES
 from pnyx.compiler.source import Span
 
-__all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "Reporter", "nearest"]
+__all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "Reporter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +112,3 @@ class CompileError(Exception):
         from pnyx.compiler.diagnostics.render import render_all
 
         return render_all(self.diagnostics)
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name a person most likely meant, or None: the one that it begins, else the most similar."""
-    names = sorted(set(known))
-    begun = [other for other in names if len(name) >= 3 and other.startswith(name)]
-    matches = begun if len(begun) == 1 else get_close_matches(name, names, n=1, cutoff=0.6)
-    return matches[0] if matches else None

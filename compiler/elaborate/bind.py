@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pnyx.compiler.diagnostics import Label, Reporter, nearest
+from pnyx.compiler.diagnostics import Label, Reporter
 from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Parameter, Signature
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.source import Span
 
 __all__ = ["Bound", "Given", "bind", "usage"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pnyx.compiler.diagnostics import Label, Reporter, nearest
+from pnyx.compiler.diagnostics import Label, Reporter
 from pnyx.compiler.elaborate.kinds import Base, Kind
 from pnyx.compiler.elaborate.values import (
     ERROR,
@@ -18,6 +18,7 @@ from pnyx.compiler.elaborate.values import (
     Value,
     describe,
 )
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.operators import Action, OnFail
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Chat, Pool, Size

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, Label, nearest
+from pnyx.compiler.diagnostics import Diagnostics, Label
 from pnyx.compiler.elaborate.bind import Given, bind
 from pnyx.compiler.elaborate.kinds import WORDS, Signature
 from pnyx.compiler.elaborate.scope import ModuleScope, check_types
 from pnyx.compiler.elaborate.templates import check_prompt
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.source import Span
 
 __all__ = ["MODEL_OPTIONS", "resolve"]

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter, nearest
+from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter
 from pnyx.compiler.elaborate.builtin import BUILTINS
 from pnyx.compiler.elaborate.kinds import REQUIRED, TYPE_NAMES, Base, Kind, Parameter, Signature, kind_of
 from pnyx.compiler.elaborate.templates import prompt_text
 from pnyx.compiler.elaborate.values import PromptValue, Value
+from pnyx.compiler.nearest import nearest
 from pnyx.library import LIBRARY_PREFIX
 
 __all__ = ["Environment", "ModuleScope", "Named", "check_types", "in_library", "signature_of"]

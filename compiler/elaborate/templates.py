@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Label, Reporter, nearest
+from pnyx.compiler.diagnostics import Label, Reporter
 from pnyx.compiler.elaborate.convert import provider_of
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.operators import PromptText
 from pnyx.compiler.prompts import TemplateFault, TemplateUse, check_template
 from pnyx.compiler.source import Span

@@ -5,6 +5,7 @@ Invariant: what is written reads back as the same tree; parentheses stand exactl
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, assert_never
 
@@ -51,20 +52,20 @@ def _operands(node: s.Binary | s.Range) -> tuple[int, int]:
     return (level + 1 if level in (_COMPARISON, _RANGE) else level), level + 1
 
 
-class Expressions:
+class Expressions(ABC):
     """Writes expressions. `indent` is that of the line which the expression starts on, `column` where it starts."""
 
     def __init__(self, comments: Comments) -> None:
         self.comments = comments
         self._flat: dict[int, str | None] = {}
 
-    def block(self, block: s.Block, indent: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def block(self, block: s.Block, indent: int) -> str: ...
 
+    @abstractmethod
     def sequence(
         self, items: Sequence[s.MatchArm], indent: int, end: int, span: Span, write: Callable[[s.MatchArm], str]
-    ) -> list[str]:
-        raise NotImplementedError
+    ) -> list[str]: ...
 
     # On one line
 

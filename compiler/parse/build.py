@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast, get_args
 
 from pnyx.compiler import syntax as s
-from pnyx.compiler.diagnostics import Diagnostic, Label, nearest
+from pnyx.compiler.diagnostics import Diagnostic, Label
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.parse.token import Token
 from pnyx.compiler.source import Span
 

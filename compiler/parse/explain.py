@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
-from pnyx.compiler.diagnostics import Diagnostic, Label, nearest
+from pnyx.compiler.diagnostics import Diagnostic, Label
+from pnyx.compiler.nearest import nearest
 from pnyx.compiler.parse.scan import DECLARATION_WORDS
 from pnyx.compiler.parse.token import Token
 from pnyx.compiler.source import Span

@@ -164,7 +164,7 @@ class _Version(argparse.Action):
 
 
 def _unknown_command(name: str) -> str:
-    from pnyx.compiler.diagnostics import nearest
+    from pnyx.compiler.nearest import nearest
 
     meant = nearest(name, _COMMANDS)
     way_out = f"did you mean `{meant}`?" if meant else f"the commands are {', '.join(_COMMANDS)}"

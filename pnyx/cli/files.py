@@ -46,7 +46,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _neighbour(path: Path) -> str | None:
-    from pnyx.compiler.diagnostics import nearest
+    from pnyx.compiler.nearest import nearest
 
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]

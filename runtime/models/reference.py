@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from pnyx.compiler.nearest import nearest
 from pnyx.runtime.errors import ModelNotFound
 from pnyx.runtime.models.registry import REGISTRY, RegistryEntry
-from pnyx.runtime.nearest import nearest
 
 __all__ = ["Folder", "GgufFile", "HubName", "Reference", "Registered", "refer"]
 

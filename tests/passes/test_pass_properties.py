@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
-
 import pytest
 from hypothesis import given, settings
 
@@ -59,18 +56,3 @@ def test_passes_never_change_what_a_stream_draws(graph: Graph) -> None:
             original = streams[node.stream]
             assert node.operator.model == original.operator.model
             assert [i.type for i in node.inputs][:1] == [i.type for i in original.inputs][:1]
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "inference",
-        "passes.prompt_reads",
-        *(f"passes.{run.__name__}" for run in PASSES),
-        "cost.interval",
-    ],
-)
-def test_doctests(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"pnyx.compiler.{module}"))
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -7,6 +7,7 @@ Invariants
   of the inputs. Seeds come from it. It is fixed when the program is lowered; a pass that replaces a node by an equal
   one hands its stream on, so optimising never changes a sample.
 - A graph is acyclic by construction (inputs exist before the node).
+- A body reads nothing from outside but its parameters.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-from pnyx.compiler.operators import Ask, Operator, Sample
+from pnyx.compiler.operators import Ask, Extend, Loop, Operator, Sample
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Type
 
@@ -26,7 +27,10 @@ __all__ = ["Graph", "Node", "node"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operator applied to inputs. A person knows it by `label` (`critique`); `span` is where it is written."""
+    """One operator applied to inputs. A person knows it by `label` (`critique`); `span` is where it is written.
+
+    `bodies` are what a `Loop`, an `Each` or a `Branch` runs.
+    """
 
     operator: Operator
     inputs: tuple[Node, ...]
@@ -35,6 +39,7 @@ class Node:
     label: str
     span: Span | None = field(repr=False)
     digest: str
+    bodies: tuple[Graph, ...] = field(default=(), repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self.digest == other.digest
@@ -51,24 +56,39 @@ def node(
     label: str,
     span: Span | None = None,
     stream: str | None = None,
+    salt: str = "",
+    bodies: Sequence[Graph] = (),
 ) -> Node:
-    """A node with its digests. Without `stream` the node's own meaning names it."""
-    inputs = tuple(inputs)
+    """A node with its digests. Without `stream` the node's own meaning names it, and `salt`: that of the body it is
+    written in, since what is drawn there is drawn anew each time."""
+    inputs, bodies = tuple(inputs), tuple(bodies)
     meaning, everything = _texts(operator)
+    inside = [_body_texts(body) for body in bodies]
     if stream is None:
-        stream = _hash(meaning, *(i.stream for i in inputs))
-    digest = _hash(stream, everything, *(i.digest for i in inputs))
-    return Node(operator, inputs, type, stream, label, span, digest)
+        stream = _hash(meaning, *([salt] if salt else []), *(i.stream for i in inputs), *(text for text, _ in inside))
+    digest = _hash(stream, everything, *(i.digest for i in inputs), *(text for _, text in inside))
+    return Node(operator, inputs, type, stream, label, span, digest, bodies)
+
+
+def _body_texts(body: Graph) -> tuple[str, str]:
+    """A body's meaning, and its structure."""
+    outputs = body.outputs
+    return _hash("body", *(o.stream for o in outputs)), _hash("body", *(o.digest for o in outputs))
 
 
 @lru_cache(maxsize=4096)
 def _texts(operator: Operator) -> tuple[str, str]:
-    """The attributes as canonical text: those that make the meaning, and all of them."""
+    """The attributes as canonical text: those that make the meaning, and all of them. How many samples, and how many
+    rounds at most, do not: with more of them, the first stay what they are."""
     attributes = asdict(operator)
+    if not attributes.get("options", True):  # most questions have none
+        del attributes["options"]
     everything = _canonical(attributes)
     attributes.pop("joined", None)
-    if isinstance(operator, Sample | Ask):
+    if isinstance(operator, Sample | Ask | Extend):
         del attributes["n"]
+    elif isinstance(operator, Loop):
+        del attributes["most"]
     return _canonical(attributes), everything
 
 
@@ -83,15 +103,28 @@ def _hash(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Everything that `output` needs. `query` is the one `Input` node; it exists even where nothing reads it."""
+    """Everything that `outputs` need, from `params` on: a pipeline, or the body of a node.
 
-    query: Node
-    output: Node
+    A pipeline's first parameter is the one `Input` node, its first output the result; the others are the values that
+    outlive an example, before and after it. The parameters of a body are `Param` nodes, in the order of their indices.
+    All parameters exist even where nothing reads them.
+    """
+
+    params: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    @property
+    def query(self) -> Node:
+        return self.params[0]
+
+    @property
+    def output(self) -> Node:
+        return self.outputs[0]
 
     def nodes(self) -> tuple[Node, ...]:
-        """Every node once, inputs before their users, in a fixed order."""
-        order: dict[str, Node] = {self.query.digest: self.query}
-        stack: list[tuple[Node, bool]] = [(self.output, False)]
+        """Every node once, inputs before their users, in a fixed order; not those inside of bodies."""
+        order: dict[str, Node] = {parameter.digest: parameter for parameter in self.params}
+        stack: list[tuple[Node, bool]] = [(output, False) for output in reversed(self.outputs)]
         while stack:
             current, ready = stack.pop()
             if current.digest in order:
@@ -105,3 +138,10 @@ class Graph:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes())
+
+    def everywhere(self) -> Iterator[Node]:
+        """Every node, those of bodies behind the node that has them."""
+        for current in self.nodes():
+            yield current
+            for body in current.bodies:
+                yield from body.everywhere()

@@ -3,6 +3,9 @@
 Every kind of node has one frozen class here that holds its attributes; what it takes and gives is said in its docstring
 as `inputs -> result`. The runtime has one implementation for each (a test holds the two tables against each other).
 
+Nodes of `Loop`, `Each` and `Branch` have bodies: graphs with parameters, which run as often as the values say. Their
+first inputs are their own; the others are what the bodies use from outside, and the last parameters of every body.
+
 Meaning and economy are kept apart: `joined` says how draws are sent to the engine, not what is drawn.
 """
 
@@ -13,8 +16,10 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 __all__ = [
-    "Action", "AnswerKind", "Ask", "Concat", "Dedupe", "Extract", "Filter", "IfNone", "Input", "OnFail", "Operator",
-    "Over", "PromptText", "READS_FIELD", "Reads", "Sample", "Sampling", "Single", "Sort", "Take", "Vote",
+    "Action", "AnswerKind", "AsQuery", "Ask", "Branch", "Compute", "Concat", "Constant", "ConstantValue", "Dedupe",
+    "Each", "Empty", "Extend", "Extern", "Extract", "FieldOf", "Filter", "IfNone", "Input", "Loop", "Measure",
+    "MeasureKind", "ModelOperator", "OnFail", "Operator", "Over", "Param", "Part", "Pick", "PromptText", "READS_FIELD",
+    "Reads", "Region", "Resample", "Sample", "Sampling", "Scheme", "Single", "Sort", "Take", "Vote", "Weights",
 ]  # fmt: skip
 
 
@@ -31,7 +36,8 @@ class Reads(StrEnum):
 
     TEXT any text; VERDICT correct or not (bool); GRADE a number from 1 to 10 (float); NUMBER any number (float);
     YES the probability that the next token says yes (float in 0..1, nothing is generated); PASSES how many of the
-    listed tests the candidate passes (int); ORDER a permutation of all candidates; LIST one new candidate per item.
+    listed tests the candidate passes (int); CHOICE one of the `options` (text, spelt as there); ORDER a permutation of
+    all candidates; LIST one new candidate per item.
     """
 
     TEXT = "text"
@@ -40,12 +46,13 @@ class Reads(StrEnum):
     NUMBER = "number"
     YES = "yes"
     PASSES = "passes"
+    CHOICE = "choice"
     ORDER = "order"
     LIST = "list"
 
 
 # Readings that become a field of the candidate; the others make or reorder candidates.
-READS_FIELD = frozenset({Reads.TEXT, Reads.VERDICT, Reads.GRADE, Reads.NUMBER, Reads.YES, Reads.PASSES})
+READS_FIELD = frozenset({Reads.TEXT, Reads.VERDICT, Reads.GRADE, Reads.NUMBER, Reads.YES, Reads.PASSES, Reads.CHOICE})
 
 
 class Action(StrEnum):
@@ -68,6 +75,9 @@ class IfNone(StrEnum):
 
     KEEP = "keep"
     DROP = "drop"
+
+
+ConstantValue: TypeAlias = str | int | float | bool
 
 
 class AnswerKind(StrEnum):
@@ -117,7 +127,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """`(Chat) -> Pool[n]{text, logprob, model}`: samples 0 … n-1 of this node's stream.
+    """`(Chat) -> Pool[n]{text, logprob, model, finished}`: samples 0 … n-1 of this node's stream.
 
     `system` replaces the system message; `stream` tells apart streams of what is otherwise the same prompt. `joined`:
     one request for all n, sharing one prefill, instead of n requests.
@@ -134,10 +144,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """`(Chat, Pool unless over the query, Pool for each of `variables`) -> Pool`: a model is shown `prompt`.
+    """`(Chat, Pool unless over the query, Pool or Scalar for each of `variables`) -> Pool`: a model is shown `prompt`.
 
     The prompt sees `query` (text), `candidate` (over each) or `candidates` (over all), every pool of `variables` as a
-    list of candidates under its name, and the `constants`.
+    list of candidates under its name (of which `name.field` reads the first), every scalar as its value, and the
+    `constants`. With CHOICE it sees `options`.
 
     | over | into | reads | result |
     |---|---|---|---|
@@ -147,8 +158,9 @@ class Ask:
     | all | None | ORDER | the pool in the order of the reply |
     | query, all | None | LIST | one new candidate per item, at most `count` |
     | query | None | TEXT | n new candidates |
+    | query, all | None | CHOICE | one new candidate, its text the option; none where the reply says none |
 
-    `n` is above 1 only where new candidates are made from TEXT. New candidates have text, logprob, model.
+    `n` is above 1 only where new candidates are made from TEXT. New candidates have text, logprob, model, finished.
     """
 
     kind: Literal["ask"] = "ask"
@@ -163,7 +175,8 @@ class Ask:
     on_fail: OnFail = field(default_factory=OnFail)
     single: Single = Single.ASK
     variables: tuple[str, ...] = ()
-    constants: tuple[tuple[str, str | int | float | bool], ...] = ()
+    constants: tuple[tuple[str, ConstantValue], ...] = ()
+    options: tuple[str, ...] = ()
     joined: bool = False
 
     @property
@@ -243,4 +256,249 @@ class Concat:
     kind: Literal["concat"] = "concat"
 
 
-Operator: TypeAlias = Input | Sample | Ask | Extract | Vote | Sort | Filter | Take | Dedupe | Concat
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """`(Chat, Pool{text}) -> Pool`: a model goes on with each candidate from where its text ends.
+
+    What is continued is the text, the stop string that ended it (`stopped`), and `force`. Without `into` each candidate
+    gives n new ones, whose text is all of that and what follows; a candidate that is `finished` stays as it is, once.
+    With `into` what follows becomes that field, read as text and stripped, and the candidate stays as it was: a probe.
+    """
+
+    kind: Literal["extend"] = "extend"
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    system: str | None = None
+    force: str = ""
+    into: str | None = None
+    n: int = 1
+    joined: bool = False
+
+
+class Weights(StrEnum):
+    """How values become weights: exp(value / temperature), (value / (1 - value)) ** (1 / temperature) for values in
+    0..1, or the values themselves."""
+
+    SOFTMAX = "softmax"
+    ODDS = "odds"
+    LINEAR = "linear"
+
+
+class Scheme(StrEnum):
+    """Independent draws; one draw and even steps from it; or the greatest first, each its rounded-up share of what is
+    left (Wu et al., 2024, REBASE)."""
+
+    MULTINOMIAL = "multinomial"
+    SYSTEMATIC = "systematic"
+    BALANCED = "balanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resample:
+    """`(Pool{by}) -> Pool[n]`: n copies of candidates, as often as their weights say; each copy goes its own way from
+    there (it has a key of its own). Candidates without the field weigh nothing; where nothing weighs, all weigh alike.
+    The order of the pool is kept, copies side by side."""
+
+    kind: Literal["resample"] = "resample"
+    n: int
+    by: str = "score"
+    weights: Weights = Weights.SOFTMAX
+    temperature: float = 1.0
+    scheme: Scheme = Scheme.MULTINOMIAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """`(Pool) -> Pool`: k different candidates drawn at random, all alike or by exp(field / temperature); in the order
+    in which they were drawn."""
+
+    kind: Literal["pick"] = "pick"
+    k: int
+    by: str | None = None
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsQuery:
+    """`(Chat, Pool{text}) -> Chat`: the text of the first candidate takes the place of the question (the last message
+    of the user); the messages before it stay. An empty pool fails the example."""
+
+    kind: Literal["as_query"] = "as_query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extern:
+    """`(what the parameters `names` take) -> what is declared`: a function of the user's, `module:function`.
+
+    `constants` are the arguments known when compiling. `gives` is `pool`, or the base of a scalar. A pool has at most
+    `high` candidates, each with `fields`; where `annotates`, it has those of its first pool, and their fields too.
+    """
+
+    kind: Literal["extern"] = "extern"
+    name: str
+    target: str
+    names: tuple[str, ...]
+    constants: tuple[tuple[str, ConstantValue | None], ...] = ()
+    gives: Literal["pool", "int", "float", "bool", "text"]
+    low: int = 0
+    high: int = 0
+    fields: tuple[str, ...] = ()
+    annotates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Empty:
+    """`() -> Pool[0]`: no candidates."""
+
+    kind: Literal["empty"] = "empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """`() -> Scalar`: a value known when compiling."""
+
+    kind: Literal["constant"] = "constant"
+    value: ConstantValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """`(Scalar) -> Scalar`, `(Scalar, Scalar) -> Scalar`: arithmetic, comparison, logic.
+
+    With one input `-` negates. An absent operand makes arithmetic absent, every comparison false, and is false to
+    `and`, `or`, `not`. Values that do not compare or add (a text and a number) are as if absent; `==` of them is false
+    and `!=` true. A division by zero is absent.
+    """
+
+    kind: Literal["compute"] = "compute"
+    symbol: Literal["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldOf:
+    """`(Pool[0..1]{name}) -> Scalar`: a field of the only candidate; absent where it lacks it, or is not there."""
+
+    kind: Literal["field"] = "field"
+    name: str
+
+
+class MeasureKind(StrEnum):
+    """What a measure says of a pool. Where it reads a field, candidates without it do not count; groups are of equal
+    values. Of nothing, a size or share is 0, a mean, least or greatest value absent, `all` true and `any` false.
+
+    SIZE candidates (int). AGREEMENT share of the largest group (0..1). ENTROPY of the groups, in nats. CERTAINTY
+    (ln n - entropy) / ln n for n candidates, 0 for fewer than two (Fu et al., 2024, Certaindex). BETA probability that
+    the largest group is the majority of the two largest, under a uniform prior: 1 - I(1/2; v1 + 1, v2 + 1) (Aggarwal et
+    al., 2023, Adaptive-Consistency). DIRICHLET probability that the largest group is the most likely of all seen, under
+    a uniform prior. WINDOW share of the last `window` candidates that have the last one's value (0 where there are
+    fewer than `window`). MEAN, LEAST, GREATEST, TOTAL of numbers. ALL, ANY whether the field is true.
+    """
+
+    SIZE = "size"
+    AGREEMENT = "agreement"
+    ENTROPY = "entropy"
+    CERTAINTY = "certainty"
+    BETA = "beta_confidence"
+    DIRICHLET = "dirichlet_confidence"
+    WINDOW = "window_agreement"
+    MEAN = "mean"
+    LEAST = "min"
+    GREATEST = "max"
+    TOTAL = "sum"
+    ALL = "all"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """`(Pool{by}) -> Scalar`. `window` belongs to WINDOW; SIZE reads no field."""
+
+    kind: Literal["measure"] = "measure"
+    what: MeasureKind
+    by: str = "answer"
+    window: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """`(Type x carried, captured …) -> Results(Type x carried)`: the body again and again, up to `most` times.
+
+    The body gives the new values of those it carries and, with `until`, a last result that ends the loop when it is
+    true; it is looked at after every round. `most` is 1 or more, so the body runs at least once.
+    """
+
+    kind: Literal["loop"] = "loop"
+    most: int
+    carried: int
+    until: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """`(Pool, captured …) -> Results(Pool)`: the body for every candidate by itself, as a pool of one; what it gives,
+    side by side in the order of the pool."""
+
+    kind: Literal["each"] = "each"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """`(Scalar, captured …) -> Results`: the one body whose pattern the value equals, or else the last.
+
+    There are as many bodies as `patterns`, and one more where there is a body for all other values (`otherwise`);
+    without it a value that fits no pattern fails the example. A condition is a branch on `true`, and an absent value
+    is not.
+    """
+
+    kind: Literal["branch"] = "branch"
+    patterns: tuple[ConstantValue, ...]
+    otherwise: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """`(Results) -> Type`: one of several results."""
+
+    kind: Literal["part"] = "part"
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """`() -> Type`: a parameter of the body, its type given there. `state` names a value that outlives the example;
+    such parameters stand in the program's own graph."""
+
+    kind: Literal["param"] = "param"
+    index: int
+    state: str | None = None
+
+
+ModelOperator: TypeAlias = Sample | Ask | Extend
+Region: TypeAlias = Loop | Each | Branch
+Operator: TypeAlias = (
+    Input
+    | Sample
+    | Ask
+    | Extend
+    | Extract
+    | Vote
+    | Sort
+    | Filter
+    | Take
+    | Dedupe
+    | Concat
+    | Resample
+    | Pick
+    | AsQuery
+    | Extern
+    | Empty
+    | Constant
+    | Compute
+    | FieldOf
+    | Measure
+    | Loop
+    | Each
+    | Branch
+    | Part
+    | Param
+)

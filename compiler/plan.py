@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pnyx.compiler.inference import result_type
-from pnyx.compiler.operators import Ask, Operator, Sample
-from pnyx.compiler.prompts import TemplateFault, check_template
-from pnyx.compiler.types import CHAT, Pool, Size, Type
+from pnyx.compiler.operators import Ask, ConstantValue, Extend, Operator, Param, Sample
+from pnyx.compiler.types import ScalarBase
 
-__all__ = ["PLAN_VERSION", "Place", "Plan", "PlanError", "PlanModel", "PlanNode", "PlanType"]
+__all__ = [
+    "PLAN_VERSION", "Place", "Plan", "PlanBody", "PlanError", "PlanLimits", "PlanModel", "PlanNode", "PlanState",
+    "PlanType",
+]  # fmt: skip
 
 PLAN_VERSION = 1
+MOST_DEPTH = 50
 
 
 class PlanError(ValueError):
@@ -45,11 +48,14 @@ class Place(_Frozen):
 
 
 class PlanType(_Frozen):
-    """`fields` None is the question (Chat); otherwise a pool of `low` to `high` candidates."""
+    """With `fields` a pool of `low` to `high` candidates, with `scalar` a single value, with `parts` the results of a
+    node with bodies; else the question (Chat)."""
 
     low: int = 1
     high: int = 1
     fields: tuple[str, ...] | None = None
+    scalar: ScalarBase | None = None
+    parts: tuple[PlanType, ...] | None = None
 
 
 class PlanModel(_Frozen):
@@ -66,8 +72,39 @@ class PlanModel(_Frozen):
     price_out: float | None = None
 
 
+class PlanLimits(_Frozen):
+    """The most that one question may take; None is no limit. `money` in dollars."""
+
+    calls: int | None = None
+    samples: int | None = None
+    tokens: int | None = None
+    flops: float | None = None
+    money: float | None = None
+    seconds: float | None = None
+
+
+class PlanBody(_Frozen):
+    """The body of a node: its first `params` nodes are its parameters, `outputs` are indices of nodes of its own."""
+
+    params: int
+    nodes: tuple[PlanNode, ...]
+    outputs: tuple[int, ...]
+
+
+class PlanState(_Frozen):
+    """A value that outlives the examples of a data set: node `param` gives it to an example, node `output` is what the
+    example makes of it. `initial` None is an empty pool. Examples see it as it was after the last whole chunk of
+    `chunk` examples before theirs; the updates of a chunk happen in the order of its rows, so its last row's stays."""
+
+    name: str
+    initial: ConstantValue | None
+    chunk: int
+    param: int
+    output: int
+
+
 class PlanNode(_Frozen):
-    """`inputs` are indices of earlier nodes of the plan."""
+    """`inputs` are indices of earlier nodes of the plan, or of the body that the node is in."""
 
     operator: Annotated[Operator, Field(discriminator="kind")]
     inputs: tuple[int, ...]
@@ -75,6 +112,7 @@ class PlanNode(_Frozen):
     stream: str
     label: str
     place: Place | None = None
+    bodies: tuple[PlanBody, ...] = ()
 
 
 class Plan(_Frozen):
@@ -88,13 +126,14 @@ class Plan(_Frozen):
     models: tuple[PlanModel, ...]
     nodes: tuple[PlanNode, ...]
     output: int
+    states: tuple[PlanState, ...] = ()
+    limits: PlanLimits | None = None
 
     @cached_property
     def digest(self) -> str:
         """Of everything but places, labels and names of files."""
-        data = self.model_dump(mode="json", include={"version", "models", "nodes", "output"})
-        for entry in data["nodes"]:
-            del entry["place"], entry["label"]
+        data = self.model_dump(mode="json", include={"version", "models", "nodes", "output", "states", "limits"})
+        _forget_places(data["nodes"])
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -123,48 +162,71 @@ class Plan(_Frozen):
         plan._check()
         if digest != plan.digest:
             raise PlanError("its digest does not match its content; compile the program again")
-        plan._check_meaning()
+        _check_meaning(plan)
         return plan
+
+    def everywhere(self) -> Iterator[PlanNode]:
+        """Every node, those of bodies behind the node that has them."""
+        return _walk(self.nodes)
 
     def _check(self) -> None:
         if not self.nodes or self.nodes[0].operator.kind != "input" or not 0 <= self.output < len(self.nodes):
             raise PlanError("it has no question or no output")
-        models = {m.name for m in self.models}
-        for index, entry in enumerate(self.nodes):
-            if any(not 0 <= i < index for i in entry.inputs):
-                raise PlanError(f"node {index} reads a node that does not come before it")
-            if isinstance(entry.operator, Sample | Ask) and entry.operator.model not in models:
-                raise PlanError(f"node {index} uses the undeclared model {entry.operator.model!r}")
-
-    def _check_meaning(self) -> None:
-        """What the compiler grants, also of a plan that something else wrote."""
-        for index, entry in enumerate(self.nodes):
-            if isinstance(entry.operator, Sample | Ask):
-                _check_asking(entry.operator, index)
-            given = [_type(self.nodes[i].type) for i in entry.inputs]
-            try:
-                fits = result_type(entry.operator, given) == _type(entry.type)
-            except ValueError as fault:  # of typing, or a size that is none
-                raise PlanError(f"node {index}: {fault}") from None
-            if not fits:
-                raise PlanError(f"node {index} does not give what it says")
+        for state in self.states:
+            if not (0 < state.param < len(self.nodes) and 0 <= state.output < len(self.nodes) and state.chunk >= 1):
+                raise PlanError(f"the state {state.name!r} has no place in it")
+        _check_order(self.nodes, {m.name for m in self.models})
 
 
-def _type(written: PlanType) -> Type:
-    return CHAT if written.fields is None else Pool(Size(written.low, written.high), frozenset(written.fields))
+def _forget_places(nodes: list[dict[str, Any]]) -> None:
+    for entry in nodes:
+        del entry["place"], entry["label"]
+        for body in entry["bodies"]:
+            _forget_places(body["nodes"])
 
 
-def _check_asking(operator: Sample | Ask, index: int) -> None:
+def _walk(nodes: Sequence[PlanNode]) -> Iterator[PlanNode]:
+    for entry in nodes:
+        yield entry
+        for body in entry.bodies:
+            yield from _walk(body.nodes)
+
+
+def _check_order(nodes: Sequence[PlanNode], models: set[str], depth: int = 0) -> None:
+    if depth > MOST_DEPTH:
+        raise PlanError("bodies within bodies without an end")
+    for index, entry in enumerate(nodes):
+        if any(not 0 <= i < index for i in entry.inputs):
+            raise PlanError(f"node {index} reads a node that does not come before it")
+        if isinstance(entry.operator, Sample | Ask | Extend) and entry.operator.model not in models:
+            raise PlanError(f"node {index} uses the undeclared model {entry.operator.model!r}")
+        for body in entry.bodies:
+            first = body.nodes[: body.params]
+            sound = len(first) == body.params and all(isinstance(p.operator, Param) for p in first)
+            if not sound or any(not 0 <= i < len(body.nodes) for i in body.outputs):
+                raise PlanError(f"node {index} has a body without its parameters or outputs")
+            _check_order(body.nodes, models, depth + 1)
+
+
+def _check_meaning(plan: Plan) -> None:
+    """What the compiler grants, also of a plan that something else wrote."""
+    from pnyx.compiler.freeze import thaw
+    from pnyx.compiler.verify import GraphFault, verify
+
+    for index, entry in enumerate(plan.everywhere()):
+        if isinstance(entry.operator, Sample | Ask | Extend):
+            _check_asking(entry.operator, index)
+    try:
+        verify(thaw(plan), "loading")
+    except (GraphFault, ValueError) as fault:  # ValueError: of typing, or a size that is none
+        raise PlanError(str(fault)) from None
+
+
+def _check_asking(operator: Sample | Ask | Extend, index: int) -> None:
     """What typing does not see, within the bounds that the language has."""
     sampling = operator.sampling
     whole = (operator.n, sampling.max_tokens)
     if not (all(1 <= n <= 1_000_000 for n in whole) and 0 <= sampling.temperature <= 100 and 0 < sampling.top_p <= 1):
         raise PlanError(f"node {index} samples beyond all bounds")
-    if not isinstance(operator, Ask):
-        return
-    if not 0 <= operator.on_fail.retries <= 100 or (operator.count or 0) > 1000:
+    if isinstance(operator, Ask) and (not 0 <= operator.on_fail.retries <= 100 or (operator.count or 0) > 1000):
         raise PlanError(f"node {index} asks beyond all bounds")
-    for text in (operator.prompt.user, operator.prompt.system or ""):
-        use = check_template(text)
-        if isinstance(use, TemplateFault):
-            raise PlanError(f"node {index}: its prompt is faulty: {use.message}")

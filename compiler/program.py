@@ -1,35 +1,39 @@
-"""A program: one source file with the standard library around it; what it declares, what is wrong with it, its plans.
+"""A program: a file, what it imports, and the standard library around them; what it declares, what is wrong with it,
+its plans.
 
 Nothing here raises for a user's mistake but `compile`, which raises CompileError with every diagnostic of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnyx.compiler import syntax
+from pnyx.compiler.declarations import Benchmark, Declared, Search, read_declared
 from pnyx.compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Label
 from pnyx.compiler.elaborate.choices import Assignment, Choice, Site, name_sites
 from pnyx.compiler.elaborate.evaluate import Elaborator
 from pnyx.compiler.elaborate.frames import TooLarge
 from pnyx.compiler.elaborate.generic import check_alone
-from pnyx.compiler.elaborate.lint import lint
+from pnyx.compiler.elaborate.pipeline import StateStart, elaborate_pipeline, state_start
 from pnyx.compiler.elaborate.resolve import resolve
-from pnyx.compiler.elaborate.scope import Environment, ModuleScope
-from pnyx.compiler.elaborate.values import ERROR, GraphValue, describe
-from pnyx.compiler.graph import Graph, node
+from pnyx.compiler.elaborate.scope import ModuleScope
+from pnyx.compiler.graph import Graph
+from pnyx.compiler.limits import limits_of
+from pnyx.compiler.lint import Subject, Variant, lint
+from pnyx.compiler.modules import follow_imports, parse_source, read_source
 from pnyx.compiler.nearest import nearest
-from pnyx.compiler.operators import Ask, Input, Sample
+from pnyx.compiler.operators import Ask, Extend, Sample
 from pnyx.compiler.parse import parse
 from pnyx.compiler.source import Source, Span
-from pnyx.compiler.types import CHAT, Pool
 from pnyx.library import sources as library_sources
 
 if TYPE_CHECKING:
-    from pnyx.compiler.plan import Plan, PlanModel
+    from pnyx.compiler.plan import Plan, PlanLimits, PlanModel
 
 __all__ = ["Program"]
 
@@ -47,25 +51,19 @@ class Program:
         self._found = found or Diagnostics()
         self._module = syntax.Module(declarations=(), span=Span(source, 0, 0))
         if not self._found.has_errors:
-            self._module = parse(source, self._found)
+            self._module = self._parsed()
+        self._imports = follow_imports(self._module, self._found)
         self._checked = False
-        self._effort = 0
+        self._effort = self._alternatives = 0
+        self._variants: list[Variant] = []
 
     @classmethod
     def load(cls, path: Path | str) -> Program:
         """The program in a file. A file that cannot be read or is not UTF-8 is a diagnostic."""
         path = Path(path)
         found = Diagnostics()
-        text = ""
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            message = f"`{path}` is not UTF-8: byte {error.start} cannot be read"
-            found.report("E602", message, None, help="save the file as UTF-8")
-        except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            found.report("E601", f"`{path}` cannot be read: {reason}", None, help=_near_file(path))
-        return cls(Source(str(path), text), found)
+        source = read_source(path, found)
+        return cls(source or Source(str(path), ""), found)
 
     @classmethod
     def parse(cls, text: str, name: str = "<text>") -> Program:
@@ -74,6 +72,11 @@ class Program:
     @property
     def module(self) -> syntax.Module:
         return self._module
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The program's own file, then those that it imports, directly or not."""
+        return (self.source, *(part.span.source for part in self._imports.modules))
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -89,32 +92,87 @@ class Program:
         if self._checked:
             return self.diagnostics
         self._checked = True
-        unused = resolve(self._scope, self._found)
-        alternatives = 0
+        unused = resolve(self._scope, self._found, self._declared.used)
+        self._state_starts(self._found)
         instantiated: set[str] = set()
-        for declaration in self._own_pipelines():
+        for declaration in (*self._own_pipelines(), *self._searched()):
             if self._effort > 2 * MOST_EFFORT:
                 message = "the pipelines of this file take too long to unroll"
                 self._found.report("E405", message, declaration.name_span, help="put this one into a file of its own")
                 break
-            assignment, graph = self._elaborate(declaration, {}, self._found, instantiated)
-            if graph is not None:
-                lint(graph, self._found)
-            for name, index in _others(assignment):
-                alternatives += 1
-                if alternatives > MOST_ALTERNATIVES or self._effort > MOST_EFFORT:
-                    break
-                found = Diagnostics()
-                self._elaborate(declaration, {name: index}, found, instantiated)
-                self._found.extend(d for d in found if d.is_error)
+            self._check_pipeline(declaration, instantiated)
         for operator in self._scope.own.values():
             if self._effort > MOST_EFFORT:
                 break
-            if isinstance(operator, syntax.OpDecl) and operator.name not in instantiated:
-                self._effort += check_alone(operator, self._scope, self._site_names, self._found)
+            if not (isinstance(operator, syntax.OpDecl) and self._scope.in_main(operator)):
+                continue
+            if operator.name not in instantiated:
+                self._check_operator(operator)
         if not self._found.has_errors:
-            self._found.extend(unused)
+            self._found.extend(self._linted(self._subject(), unused))
         return self.diagnostics
+
+    def _check_pipeline(self, declaration: syntax.PipelineDecl, instantiated: set[str]) -> None:
+        """Its defaults and every alternative of its choices. Adds the operators that it uses to `instantiated`."""
+        assignment, graph = self._elaborate(declaration, {}, self._found, instantiated)
+        if graph is not None:
+            self._variants.append(Variant(declaration, {}, assignment.met, graph))
+        for name, index in _others(assignment):
+            self._alternatives += 1
+            if self._alternatives > MOST_ALTERNATIVES or self._effort > MOST_EFFORT:
+                break
+            found = Diagnostics()
+            other, graph = self._elaborate(declaration, {name: index}, found, instantiated)
+            self._found.extend(d for d in found if d.is_error)
+            if graph is not None:
+                self._variants.append(Variant(declaration, {name: index}, other.met, graph))
+
+    def _linted(self, subject: Subject, unused: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+        return lint(subject, unused)
+
+    def _subject(self) -> Subject:
+        """The program as the lints see it."""
+
+        def elaborate(declaration: syntax.PipelineDecl, closed: Mapping[str, int]) -> Graph | None:
+            within = self._effort <= MOST_EFFORT
+            return self._elaborate(declaration, closed, Diagnostics())[1] if within else None
+
+        own = self._scope.own.values()
+        return Subject(
+            declarations=tuple(d for d in own if self._scope.in_main(d)),
+            models={d.name: d for d in own if isinstance(d, syntax.ModelDecl)},
+            variants=tuple(self._variants),
+            elaborate=elaborate,
+            plan=self._as_written,
+        )
+
+    def _as_written(self, graph: Graph) -> Plan:
+        from pnyx.compiler.freeze import freeze
+
+        name, models = self.source.name, self._models(graph)
+        return freeze(
+            graph,
+            pipeline="",
+            source_name=name,
+            models=models,
+            choices={},
+            optimised=False,
+            states=self._state_starts(),
+        )
+
+    def _check_operator(self, operator: syntax.OpDecl) -> None:
+        """One that no pipeline uses."""
+        self._effort += check_alone(operator, self._scope, self._site_names, self._found)
+
+    @property
+    def benchmarks(self) -> Mapping[str, Benchmark]:
+        """The sound benchmarks of the program's file and of those that it imports, by name."""
+        return self._declared.benchmarks
+
+    @property
+    def searches(self) -> Mapping[str, Search]:
+        """The sound searches of the program's file, by name."""
+        return self._declared.searches
 
     def choices(self, pipeline: str | None = None, closed: Mapping[str, object] | None = None) -> tuple[Choice, ...]:
         """The choices of a pipeline, some of them closed, the others at their defaults. Raises CompileError."""
@@ -143,28 +201,44 @@ class Program:
             models=self._models(graph),
             choices={c.name: c.value for c in assignment.met.values()},
             optimised=optimise,
+            states=self._state_starts(),
+            limits=_plan_limits(self._pipeline(pipeline)),
         )
 
     # Inside --------------------------------------------------------------------------------------
 
+    def _parsed(self) -> syntax.Module:
+        return parse_source(self.source, self._found)
+
     @cached_property
     def _scope(self) -> ModuleScope:
-        library = [parse(Source(name, text), self._found) for name, text in library_sources()]
-        return ModuleScope.build(self._module, library, self._found)
+        return ModuleScope.build(self._module, _library(), self._found, self._imports)
+
+    @cached_property
+    def _declared(self) -> Declared:
+        return read_declared(self._scope, self._found)
 
     @cached_property
     def _site_names(self) -> dict[Site, str]:
         return name_sites(iter(self._scope.own.values()), self._scope.signature)
 
     def _own_pipelines(self) -> Iterator[syntax.PipelineDecl]:
-        return (d for d in self._scope.own.values() if isinstance(d, syntax.PipelineDecl))
+        """Those of the program's own file: an imported one is compiled only where it is asked for by name."""
+        return (d for d in self._scope.own.values() if isinstance(d, syntax.PipelineDecl) and self._scope.in_main(d))
+
+    def _searched(self) -> Iterator[syntax.PipelineDecl]:
+        """The imported pipelines whose choices a search of the program's own file closes."""
+        names = dict.fromkeys(name for search in self.searches.values() for name in search.pipelines)
+        found = (self._scope.own[name] for name in names)
+        return (d for d in found if isinstance(d, syntax.PipelineDecl) and not self._scope.in_main(d))
 
     def _pipeline(self, name: str | None) -> syntax.PipelineDecl:
         declared = {d.name: d for d in self._own_pipelines()}
         if name is None and len(declared) == 1:
             return next(iter(declared.values()))
-        if name is not None and name in declared:
-            return declared[name]
+        wanted = self._scope.own.get(name) if name is not None else None
+        if isinstance(wanted, syntax.PipelineDecl):
+            return wanted
         found = Diagnostics()
         listed = ", ".join(f"`{n}`" for n in declared)
         if not declared:
@@ -209,6 +283,9 @@ class Program:
             closed[choice.name] = _option(choice, waiting.pop(name))
         return closed
 
+    def _elaborator(self, assignment: Assignment, found: Diagnostics) -> Elaborator:
+        return Elaborator(self._scope, assignment, found)
+
     def _elaborate(
         self,
         declaration: syntax.PipelineDecl,
@@ -217,19 +294,10 @@ class Program:
         instantiated: set[str] | None = None,
     ) -> tuple[Assignment, Graph | None]:
         assignment = Assignment(self._site_names, closed)
-        if len(declaration.params) != 1:
-            found.report(
-                "E210" if declaration.params else "E204",
-                f"a pipeline has one parameter, the question; `{declaration.name}` has {len(declaration.params)}",
-                declaration.name_span,
-                help=f"write `pipeline {declaration.name}(query)`; other values are `let` or `tune`",
-            )
-            return assignment, None
-        elaborator = Elaborator(self._scope, assignment, found)
-        query = node(Input(), (), CHAT, label="query", span=declaration.params[0].span)
-        environment = Environment(values={declaration.params[0].name: GraphValue(query, query)})
+        elaborator = self._elaborator(assignment, found)
+        graph = None
         try:
-            value = elaborator.body(declaration.body, environment)
+            graph = elaborate_pipeline(elaborator, declaration)
         except TooLarge:
             return assignment, None
         except RecursionError:
@@ -240,24 +308,20 @@ class Program:
             self._effort += elaborator.effort
         if instantiated is not None:
             instantiated.update(elaborator.instantiated)
-        if value is ERROR:
-            return assignment, None
-        if not isinstance(value, GraphValue) or not isinstance(value.node.type, Pool):
-            last = declaration.body.statements[-1].span if declaration.body.statements else declaration.body.span
-            found.report(
-                "E301",
-                f"a pipeline ends with candidates, and `{declaration.name}` ends with {describe(value)}",
-                last,
-                secondary=[Label(declaration.name_span, "this pipeline")],
-                help="end it with a pool: `query |> generate(model)`",
-            )
-            return assignment, None
-        return assignment, Graph(query, value.node)
+        return assignment, graph
+
+    def _state_starts(self, found: Diagnostics | None = None) -> dict[str, StateStart]:
+        """What the sound states of the program begin as."""
+        elaborator = self._elaborator(Assignment(self._site_names), Diagnostics() if found is None else found)
+        states = (d for d in self._scope.own.values() if isinstance(d, syntax.StateDecl))
+        starts = {state.name: state_start(elaborator, state) for state in states}
+        return {name: start for name, start in starts.items() if start is not None}
 
     def _models(self, graph: Graph) -> list[PlanModel]:
         from pnyx.compiler.plan import PlanModel
 
-        names = dict.fromkeys(n.operator.model for n in graph.nodes() if isinstance(n.operator, Sample | Ask))
+        asking = (n.operator for n in graph.everywhere() if isinstance(n.operator, Sample | Ask | Extend))
+        names = dict.fromkeys(operator.model for operator in asking)
         models = []
         for name in names:
             declaration = self._scope.own[name]
@@ -272,6 +336,17 @@ class Program:
                 )
             )
         return models
+
+
+@cache
+def _library() -> tuple[syntax.Module, ...]:
+    return tuple(parse(Source(name, text), Diagnostics()) for name, text in library_sources())
+
+
+def _plan_limits(declaration: syntax.PipelineDecl) -> PlanLimits | None:
+    from pnyx.compiler.plan import PlanLimits
+
+    return PlanLimits(**asdict(limits_of(declaration))) if declaration.limits else None
 
 
 def _others(assignment: Assignment) -> Iterator[tuple[str, int]]:
@@ -327,12 +402,3 @@ def _option(choice: Choice, wanted: object) -> int:
             )
         ]
     )
-
-
-def _near_file(path: Path) -> str:
-    folder = path.parent
-    try:
-        likely = nearest(path.name, [p.name for p in folder.iterdir() if p.is_file()])
-    except (OSError, ValueError):
-        return f"there is no folder `{folder}`"
-    return f"did you mean `{folder / likely}`?" if likely else "check the path"

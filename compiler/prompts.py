@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any, cast
 
 import jinja2
@@ -21,7 +22,7 @@ from jinja2.visitor import NodeTransformer
 
 from pnyx.compiler.operators import PromptText
 
-__all__ = ["FieldUse", "Rendered", "TemplateFault", "TemplateUse", "check_template", "render"]
+__all__ = ["Candidates", "FieldUse", "Rendered", "TemplateFault", "TemplateUse", "check_template", "render"]
 
 _FILTERS = (
     "capitalize", "count", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "replace",
@@ -56,6 +57,20 @@ class TemplateUse:
     fields: tuple[FieldUse, ...]
 
 
+class Candidates(list[Mapping[str, object]]):
+    """Candidates as a prompt sees them under a name: a list, of which `name.field` reads the first.
+
+    >>> drafts = Candidates([{"text": "one"}, {"text": "two"}])
+    >>> drafts["text"], len(drafts)
+    ('one', 2)
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            return super().__getitem__(0)[key]
+        return super().__getitem__(key)
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     system: str | None
@@ -73,6 +88,8 @@ _BANNED: tuple[tuple[type[nodes.Node] | tuple[type[nodes.Node], ...], str], ...]
 )  # fmt: skip
 _LOOP, _JOIN, _BUDGET = " loop", " join", " budget"
 """Names of ours: no template can say them."""
+_MAPPINGS = (dict, MappingProxyType)
+"""What holds the fields of a candidate."""
 
 
 class _Budget:
@@ -99,6 +116,19 @@ def _budget(context: Context) -> _Budget:
 
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Fields of candidates; not the methods of the mappings and lists that hold them."""
+        if isinstance(obj, Candidates):
+            obj = obj[0] if obj else {}
+        if isinstance(obj, _MAPPINGS):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(argument, str) and isinstance(obj, (Candidates, *_MAPPINGS)):
+            return self.getattr(obj, argument)
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> object:
         if isinstance(left, int | float) and isinstance(right, int | float) and operator != "**":
@@ -196,7 +226,9 @@ def render(prompt: PromptText, variables: Mapping[str, object]) -> Rendered:
 def _rendered(text: str, variables: Mapping[str, object], budget: _Budget) -> str:
     parts = []
     try:
-        for part in _template(text).generate({**variables, _BUDGET: budget}):
+        template = _template(text)
+        # What `Template.generate` does, without its rewriting of tracebacks, which costs time and nobody sees.
+        for part in template.root_render_func(template.new_context({**variables, _BUDGET: budget})):
             budget.make(len(part))
             parts.append(part)
     except RecursionError:

@@ -14,8 +14,9 @@ from pnyx.compiler.source import Span
 __all__ = [
     "Argument", "Assign", "Binary", "BinaryOperator", "Block", "Bool", "Call", "Declaration", "Discard", "Each", "Expr",
     "ExternDecl", "Field", "For", "If", "Import", "LetDecl", "ListExpr", "Loop", "Match", "MatchArm", "ModelDecl",
-    "Module", "Name", "NoneValue", "Number", "OpDecl", "Param", "Pipe", "PipelineDecl", "Placeholder", "Policy",
-    "PromptDecl", "Range", "Repeat", "SettingsDecl", "Statement", "Text", "Tune", "TypeExpr", "Unary", "UnaryOperator",
+    "Module", "Name", "NoneValue", "Number", "OpDecl", "Otherwise", "Param", "Pipe", "PipelineDecl", "Placeholder",
+    "Policy", "PromptDecl", "Range", "Repeat", "SettingsDecl", "StateDecl", "Statement", "Text", "Tune", "TypeExpr",
+    "Unary", "UnaryOperator",
 ]  # fmt: skip
 
 BinaryOperator: TypeAlias = Literal["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
@@ -117,6 +118,14 @@ class Pipe(_Node):
 
     source: Expr
     stage: Expr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Otherwise(_Node):
+    """`pool |> stage else fallback`: the fallback where the pool turns out empty. Nests to the right."""
+
+    value: Pipe
+    fallback: Expr | Block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,9 +279,12 @@ class OpDecl(_Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineDecl(_Node):
+    """`limits`: `limit 20 calls, 40k tokens, $0.01, 30s`, each a number with its unit."""
+
     name: str
     params: tuple[Param, ...]
     body: Block
+    limits: tuple[Number, ...] = ()
     name_span: Span = field(compare=False, repr=False)
 
 
@@ -298,6 +310,17 @@ class ExternDecl(_Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateDecl(_Node):
+    """`state NAME: TYPE = initial { chunk = 8 }`: a value that outlives an example. Pipelines read and assign it."""
+
+    name: str
+    type: TypeExpr | None
+    value: Expr
+    options: tuple[Argument, ...]
+    name_span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsDecl(_Node):
     """`benchmark NAME { key = value … }`, `search NAME { … }`. A key of two words (`per query`) is kept as written."""
 
@@ -309,10 +332,12 @@ class SettingsDecl(_Node):
 
 Expr: TypeAlias = (
     Name | Number | Text | Bool | NoneValue | Placeholder | ListExpr | Range | Call | Tune | Policy | Pipe | Binary
-    | Unary | Field | If | Match | Each
+    | Unary | Field | If | Match | Each | Otherwise
 )  # fmt: skip
 Statement: TypeAlias = Assign | Discard | Repeat | For | Loop
-Declaration: TypeAlias = ModelDecl | PromptDecl | OpDecl | PipelineDecl | LetDecl | Import | ExternDecl | SettingsDecl
+Declaration: TypeAlias = (
+    ModelDecl | PromptDecl | OpDecl | PipelineDecl | LetDecl | Import | ExternDecl | SettingsDecl | StateDecl
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

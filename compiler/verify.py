@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pnyx.compiler.graph import Graph, Node, node
-from pnyx.compiler.inference import TypeFault, result_type
-from pnyx.compiler.operators import Ask, Input, Over, Sample
+from pnyx.compiler.inference import TypeFault, loop_types, result_type
+from pnyx.compiler.operators import Ask, Branch, Each, Extend, Input, Loop, Over, Param, Sample
 from pnyx.compiler.prompts import TemplateFault, check_template
+from pnyx.compiler.types import Pool, Size, Type, join
 
 __all__ = ["GraphFault", "verify"]
 
@@ -23,9 +24,11 @@ class GraphFault(AssertionError):
 def verify(graph: Graph, after: str) -> None:
     """Raises GraphFault, naming `after`, unless
 
-    - the one `Input` is `query`;
-    - every node has the type that its operator gives for the types of its inputs;
+    - the one `Input` is the first parameter (a body has none), and there are no parameters but those of the graph;
+    - every node has the type that its operator gives for the types of its inputs, and the parameters of a body have
+      types that hold what they are given in every round;
     - every digest is that of its node's content, and nodes of one digest have one type;
+    - a body reads nothing from outside;
     - a prompt is a template that reads only what its `Ask` hands it;
     - `joined` is set only where there are several draws to join.
     """
@@ -33,7 +36,7 @@ def verify(graph: Graph, after: str) -> None:
     for current in graph.nodes():
         _check_node(current, graph, after)
         first[current.digest] = current
-    for given in (graph.output, *(i for current in first.values() for i in current.inputs)):
+    for given in (*graph.outputs, *(i for current in first.values() for i in current.inputs)):
         if given.type != first[given.digest].type:
             raise GraphFault(after, f"two nodes `{given.label}` are equal, but {given.type} and its twin's type differ")
 
@@ -42,30 +45,70 @@ def _check_node(current: Node, graph: Graph, after: str) -> None:
     def fault(message: str) -> GraphFault:
         return GraphFault(after, f"node `{current.label}` ({current.operator.kind}): {message}")
 
-    if isinstance(current.operator, Input) and current is not graph.query:
-        raise fault("a second question")
+    operator = current.operator
+    if isinstance(operator, Input | Param):
+        if not any(current is parameter for parameter in graph.params):
+            raise fault("a second question" if isinstance(operator, Input) else "a parameter from outside")
+        if isinstance(operator, Param) and graph.params.index(current) != operator.index:
+            raise fault(f"it is not parameter {operator.index}")
+    if not isinstance(operator, Param):
+        _check_type(current, fault)
+    if current.digest != _digest(current):
+        raise fault("its digest is not that of its content")
+    if isinstance(operator, Sample | Ask | Extend) and operator.joined and operator.n < 2:
+        raise fault("one draw cannot be joined")
+    if isinstance(operator, Ask):
+        problem_of_prompt = _prompt_problem(operator)
+        if problem_of_prompt:
+            raise fault(problem_of_prompt)
+    if bool(current.bodies) != isinstance(operator, Loop | Each | Branch):
+        raise fault("it has a body, or lacks one")
+    for body in current.bodies:
+        verify(body, after)
+
+
+def _check_type(current: Node, fault: Callable[[str], GraphFault]) -> None:
+    inputs = [i.type for i in current.inputs]
     try:
-        expected = result_type(current.operator, [i.type for i in current.inputs])
+        expected = result_type(current.operator, inputs, current.bodies)
+        given = _given(current, inputs)
     except TypeFault as problem:
         raise fault(str(problem)) from None
     if current.type != expected:
         raise fault(f"its type is {current.type} instead of {expected}")
-    if current.digest != _digest(current):
-        raise fault("its digest is not that of its content")
-    if isinstance(current.operator, Sample | Ask) and current.operator.joined and current.operator.n < 2:
-        raise fault("one draw cannot be joined")
-    if isinstance(current.operator, Ask):
-        problem_of_prompt = _prompt_problem(current.operator)
-        if problem_of_prompt:
-            raise fault(problem_of_prompt)
+    for body, types in zip(current.bodies, given, strict=True):
+        for parameter, type in zip(body.params, types, strict=True):
+            if join(parameter.type, type) != parameter.type:
+                raise fault(f"a parameter of its body is {parameter.type}, and gets {type}")
+
+
+def _given(current: Node, inputs: Sequence[Type]) -> list[Sequence[Type]]:
+    """What the parameters of each body get."""
+    match current.operator:
+        case Loop() as loop:
+            return [[*loop_types(loop, current.bodies[0], inputs)[0], *inputs[loop.carried :]]]
+        case Each():
+            pool = inputs[0]
+            assert isinstance(pool, Pool)
+            return [[pool.sized(Size(1, 1)), *inputs[1:]]]
+        case Branch():
+            return [inputs[1:] for _ in current.bodies]
+        case _:
+            return []
 
 
 def _digest(current: Node) -> str:
-    return node(current.operator, current.inputs, current.type, label="", stream=current.stream).digest
+    inputs, bodies = current.inputs, current.bodies
+    return node(current.operator, inputs, current.type, label="", stream=current.stream, bodies=bodies).digest
 
 
 def _prompt_problem(operator: Ask) -> str | None:
-    given = {"query", *operator.variables, *(name for name, _ in operator.constants)}
+    given = {
+        "query",
+        *(["options"] if operator.options else []),
+        *operator.variables,
+        *(name for name, _ in operator.constants),
+    }
     given |= {Over.QUERY: set(), Over.EACH: {"candidate"}, Over.ALL: {"candidates"}}[operator.over]
     for text in (operator.prompt.user, operator.prompt.system or ""):
         use = check_template(text)

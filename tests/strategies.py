@@ -146,7 +146,7 @@ def graphs(draw: st.DrawFn, *, most_nodes: int = 10) -> Graph:
         made = _grow(draw, query, pools, sampled, f"step{step}")
         if isinstance(made.type, Pool) and made.type.size.high <= 64:
             pools.append(made)
-    return Graph(query, pools[-1])
+    return Graph((query,), (pools[-1],))
 
 
 def _grow(draw: st.DrawFn, query: Node, pools: list[Node], sampled: Callable[[int], Node], label: str) -> Node:
@@ -230,6 +230,10 @@ _atoms = st.one_of(
 )
 
 
+_quantities = _node(s.Number, value=_NUMBERS, unit=st.sampled_from(["tokens", "calls"]))
+_limits = _node(s.Number, value=_NUMBERS, unit=st.sampled_from([None, "tokens", "calls", "s", "m", "h", "$"]))
+
+
 def _arguments(value: st.SearchStrategy) -> st.SearchStrategy:
     return _node(s.Argument, name=st.one_of(st.none(), _names), value=value)
 
@@ -250,7 +254,7 @@ def _larger(value: st.SearchStrategy) -> st.SearchStrategy:
     block = _blocks(value)
     orelse = st.one_of(st.none(), block, _node(s.If, condition=value, then=block, orelse=st.one_of(st.none(), block)))
     return st.one_of(
-        _node(s.ListExpr, items=_tuples(value)),
+        _node(s.ListExpr, items=_tuples(st.one_of(value, _quantities))),
         _node(s.Range, low=value, high=value),
         _node(s.Call, callee=value, arguments=_tuples(_arguments(value), most=4)),
         _node(s.Tune, options=_tuples(value), default=st.one_of(st.none(), value)),
@@ -262,6 +266,7 @@ def _larger(value: st.SearchStrategy) -> st.SearchStrategy:
         _node(s.If, condition=value, then=block, orelse=orelse),
         _node(s.Match, value=value, arms=_tuples(_node(s.MatchArm, pattern=value, value=st.one_of(value, block)))),
         _node(s.Each, **_named(body=block)),
+        _node(s.Otherwise, value=_node(s.Pipe, source=value, stage=value), fallback=st.one_of(value, block)),
     )
 
 
@@ -290,16 +295,23 @@ _params = _tuples(
 )
 _returns = st.one_of(st.none(), _types)
 _bodies = _blocks(_expressions)
-_quantities = _node(s.Number, value=_NUMBERS, unit=st.sampled_from(["tokens", "calls"]))
 _keys = st.sampled_from(["data", "pipeline", "per query", "budget"])
 _settings = _tuples(_node(s.Argument, name=_keys, value=st.one_of(_expressions, _quantities)))
 _declarations = st.one_of(
     _node(s.ModelDecl, **_named(id=_texts, options=_tuples(_node(s.Argument, name=_names, value=_expressions)))),
     _node(s.PromptDecl, **_named(params=_params, user=_texts, system=st.one_of(st.none(), _texts))),
     _node(s.OpDecl, **_named(params=_params, returns=_returns, body=_bodies)),
-    _node(s.PipelineDecl, **_named(params=_params, body=_bodies)),
+    _node(s.PipelineDecl, **_named(params=_params, limits=_tuples(_limits), body=_bodies)),
     _node(s.LetDecl, **_named(value=_expressions)),
-    _node(s.Import, path=st.sampled_from(["voting", "std.voting", "moa.pnyx", "../a b.pnyx", ""])),
+    _node(
+        s.StateDecl,
+        **_named(
+            type=st.one_of(st.none(), _types),
+            value=_expressions,
+            options=_tuples(_node(s.Argument, name=_names, value=_expressions)),
+        ),
+    ),
+    _node(s.Import, path=st.sampled_from(["voting", "std.voting", "moa.pnyx", "moa.yaml", "../a b.pnyx", ""])),
     _node(s.ExternDecl, **_named(params=_params, returns=_returns, target=_texts)),
     _node(s.SettingsDecl, **_named(kind=st.sampled_from(["benchmark", "search"]), settings=_settings)),
 )

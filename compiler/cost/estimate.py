@@ -4,87 +4,36 @@ Counts are per example that ends well; one that fails may stop earlier, and what
 *call* is one prompt sent to an engine, a *sample* one completion.
 
 Where nothing was measured, every reply is read, every list is full and every vote finds an answer; a filter or a dedupe
-leaves the middle between the least it can and all that it gets. Retries widen only the upper bound.
+leaves the middle between the least it can and all that it gets; a loop that may end early runs half of its rounds; the
+arms of a branch are equally likely. Retries widen only the upper bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
+from pnyx.compiler.cost.amounts import NOTHING, Cost, NodeCost, added, chosen, repeated
+from pnyx.compiler.cost.asking import cost_and_steps
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import Lengths
 from pnyx.compiler.cost.profile import Profile
-from pnyx.compiler.cost.prompt_size import prompt_tokens
-from pnyx.compiler.cost.shapes import FieldShape, Shape, blend
-from pnyx.compiler.operators import (
-    Action,
-    Ask,
-    Concat,
-    Dedupe,
-    Extract,
-    Filter,
-    IfNone,
-    Input,
-    Over,
-    Reads,
-    Sample,
-    Single,
-    Sort,
-    Take,
-    Vote,
-)
-from pnyx.compiler.plan import Plan, PlanModel, PlanNode
+from pnyx.compiler.cost.result_shapes import result_shape
+from pnyx.compiler.cost.shapes import Shape, blend
+from pnyx.compiler.operators import Branch, Each, Loop, Param, Part
+from pnyx.compiler.plan import Plan, PlanBody, PlanModel, PlanNode, PlanType
 
 __all__ = ["Cost", "CostReport", "NodeCost", "estimate"]
 
-NOTHING = Estimate.exactly(0)
 _ONE = Estimate.exactly(1)
-_VALUES: dict[Reads, FieldShape] = {
-    Reads.VERDICT: True,
-    Reads.GRADE: 7.0,
-    Reads.NUMBER: 42.0,
-    Reads.YES: 0.875,
-    Reads.PASSES: 3,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """`flops` and `money` (dollars) are None where a model in use has no size, or no prices."""
-
-    calls: Estimate = NOTHING
-    samples: Estimate = NOTHING
-    prompt_tokens: Estimate = NOTHING
-    generated_tokens: Estimate = NOTHING
-    flops: Estimate | None = NOTHING
-    money: Estimate | None = NOTHING
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.calls + other.calls,
-            self.samples + other.samples,
-            self.prompt_tokens + other.prompt_tokens,
-            self.generated_tokens + other.generated_tokens,
-            _sum(self.flops, other.flops),
-            _sum(self.money, other.money),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class NodeCost:
-    """Of one node of the plan. `size`: candidates of its result; `depth`: the longest chain of calls ending in it."""
-
-    index: int
-    size: Estimate
-    depth: Estimate
-    cost: Cost
+# So many rounds are walked one by one; those after them are taken to be as large as the types allow.
+_WALKED_ROUNDS = 24
 
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """Of a plan; `nodes` in its order. `depth`: the longest chain of calls that must follow one another."""
+    """Of a plan; `nodes` in the order of `Plan.everywhere`. `depth`: the longest chain of calls that must follow one
+    another. `total` is not the sum of the nodes: of the arms of a branch one runs."""
 
     nodes: tuple[NodeCost, ...]
     total: Cost
@@ -95,152 +44,187 @@ class CostReport:
 def estimate(plan: Plan, profile: Profile | None = None) -> CostReport:
     """The cost of one question, sharpened by what was measured before."""
     models = {model.name: model for model in plan.models}
-    lengths = Lengths(profile if profile is not None else Profile())
-    shapes: list[Shape] = []
-    costs: list[NodeCost] = []
-    total = Cost()
-    for index, current in enumerate(plan.nodes):
-        inputs = [shapes[i] for i in current.inputs]
-        cost, steps = _cost_and_steps(current, inputs, models, lengths)
-        before = NOTHING
-        for i in current.inputs:
-            before = before.latest(costs[i].depth)
-        shape = _result(current, inputs, [plan.nodes[i].stream for i in current.inputs], lengths)
-        shapes.append(shape)
-        costs.append(NodeCost(index, shape.size, before + steps, cost))
-        total += cost
-    return CostReport(tuple(costs), total, costs[plan.output].depth, profile is not None and bool(profile.streams))
+    walk = _Walk(models, Lengths(profile if profile is not None else Profile()))
+    run = walk.run(plan.nodes, {}, 0)
+    measured = profile is not None and bool(profile.streams)
+    return CostReport(tuple(run.costs), run.total, run.depths[plan.output], measured)
 
 
-def _cost_and_steps(
-    current: PlanNode, inputs: Sequence[Shape], models: dict[str, PlanModel], lengths: Lengths
-) -> tuple[Cost, Estimate]:
-    """What the node costs, and how many calls follow one another in it."""
-    operator = current.operator
-    if not isinstance(operator, Sample | Ask):
-        return Cost(), NOTHING
-    model = models[operator.model]
-    prompts, tries = _prompts(operator, inputs)
-    drawn = 0 if isinstance(operator, Ask) and operator.reads is Reads.YES else operator.n
-    calls = prompts * (1 if operator.joined else operator.n) * tries
-    samples = prompts * drawn * tries
-    fit = lengths.fit(operator.model, current.stream)
-    prompt = calls * prompt_tokens(operator, lengths.question(), inputs[1:], fit, model.context)
-    generated = samples * lengths.generated(operator, current.stream)
-    flops = None if model.parameters is None else (prompt + generated) * (2 * model.parameters)
-    money = None
-    if model.price_in is not None and model.price_out is not None:
-        money = prompt * (model.price_in / 1e6) + generated * (model.price_out / 1e6)
-    if calls.most == 0:
-        flops = money = NOTHING
-    return Cost(calls, samples, prompt, generated, flops, money), _some(prompts) * tries
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Some nodes, run once. `shapes`, `parts` and `depths` by node; `costs` with those of bodies behind their nodes."""
+
+    shapes: list[Shape]
+    parts: list[tuple[Shape, ...]]
+    depths: list[Estimate]
+    costs: list[NodeCost]
+    total: Cost
 
 
-def _prompts(operator: Sample | Ask, inputs: Sequence[Shape]) -> tuple[Estimate, Estimate]:
-    """How many prompts there are, and how often each is tried."""
-    if isinstance(operator, Sample):
-        return _ONE, _ONE
-    can_fail = operator.reads not in (Reads.TEXT, Reads.YES)
-    tries = Estimate(1, 1, 1 + operator.on_fail.retries) if can_fail else _ONE
-    if operator.over is Over.QUERY:
-        return _ONE, tries
-    size = inputs[1].size
-    if operator.over is Over.EACH:
-        # Without tests there is nothing to ask: the candidates then pass none.
-        tests = operator.tests if operator.reads is Reads.PASSES else None
-        return (size if tests is None else size * _some(inputs[2 + tests].size)), tries
-    if operator.reads is Reads.ORDER or operator.single is Single.KEEP:
-        return Estimate(float(size.least > 1), float(size.expected > 1), float(size.most > 1)), tries
-    return _ONE, tries
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """What a node with bodies gives and costs."""
+
+    parts: tuple[Shape, ...]
+    costs: list[NodeCost]
+    total: Cost
+    steps: Estimate
 
 
-def _some(size: Estimate) -> Estimate:
-    """1 where there is any candidate, 0 where there is none."""
-    return Estimate(float(size.least > 0), float(size.expected > 0), float(size.most > 0))
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    models: dict[str, PlanModel]
+    lengths: Lengths
+
+    def run(self, nodes: Sequence[PlanNode], given: dict[int, Shape], first: int) -> _Run:
+        """`given` are the shapes of parameters, by node; `first` is the index of the first node."""
+        run = _Run([], [], [], [], Cost())
+        total = Cost()
+        for position, current in enumerate(nodes):
+            index = first + len(run.costs)
+            inputs = [run.shapes[i] for i in current.inputs]
+            before = NOTHING
+            for i in current.inputs:
+                before = before.latest(run.depths[i])
+            parts: tuple[Shape, ...] = ()
+            nested: list[NodeCost] = []
+            if current.bodies:
+                region = self._region(current, inputs, index)
+                parts, nested, cost, steps = region.parts, region.costs, region.total, region.steps
+                shape = Shape(_ONE)
+            else:
+                shape = self._shape(current, inputs, given.get(position), nodes, run)
+                cost, steps = cost_and_steps(current, inputs, self.models, self.lengths)
+            run.shapes.append(shape)
+            run.parts.append(parts)
+            run.depths.append(before + steps)
+            run.costs.extend([NodeCost(index, shape.size, before + steps, cost), *nested])
+            total += cost
+        return _Run(run.shapes, run.parts, run.depths, run.costs, total)
+
+    def _shape(
+        self, current: PlanNode, inputs: Sequence[Shape], given: Shape | None, nodes: Sequence[PlanNode], run: _Run
+    ) -> Shape:
+        match current.operator:
+            case Part(index=index):
+                return _bounded(run.parts[current.inputs[0]][index], current.type)
+            case Param():
+                return _bounded(given or _unknown(current.type), current.type)
+            case _:
+                streams = [nodes[i].stream for i in current.inputs]
+                return _bounded(result_shape(current, inputs, streams, self.lengths), current.type)
+
+    def _body(self, body: PlanBody, given: Sequence[Shape], first: int) -> tuple[_Run, tuple[Shape, ...], Estimate]:
+        """One run of a body: what it gives, and its longest chain of calls."""
+        run = self.run(body.nodes, dict(enumerate(given)), first)
+        depth = NOTHING
+        for output in body.outputs:
+            depth = depth.latest(run.depths[output])
+        return run, tuple(run.shapes[output] for output in body.outputs), depth
+
+    def _region(self, current: PlanNode, inputs: Sequence[Shape], index: int) -> _Region:
+        match current.operator:
+            case Loop() as loop:
+                return self._loop(loop, current, inputs, index + 1)
+            case Each():
+                one = inputs[0].sized(_ONE)
+                run, outputs, depth = self._body(current.bodies[0], [one, *inputs[1:]], index + 1)
+                times = inputs[0].size
+                made = outputs[0].sized(outputs[0].size * times)
+                some = Estimate(float(times.least > 0), float(times.expected > 0), float(times.most > 0))
+                return _Region((made,), repeated(run.costs, times), run.total.times(times), depth * some)
+            case Branch():
+                return self._branch(current, inputs, index + 1)
+            case _:
+                raise AssertionError(f"{current.operator.kind} has no bodies")
+
+    def _loop(self, loop: Loop, current: PlanNode, inputs: Sequence[Shape], first: int) -> _Region:
+        body = current.bodies[0]
+        rounds = self._rounds(loop, current.stream)
+        carried, captured = tuple(inputs[: loop.carried]), inputs[loop.carried :]
+        walked = min(loop.most, _WALKED_ROUNDS)
+        result, total, steps = carried, Cost(), NOTHING
+        costs: list[NodeCost] = []
+        for round_ in range(walked):
+            run, outputs, depth = self._body(body, [*carried, *captured], first)
+            happens = _happens(rounds, round_, 1)
+            costs = added(costs, repeated(run.costs, happens)) if costs else repeated(run.costs, happens)
+            total += run.total.times(happens)
+            steps += depth * happens
+            after = outputs[: loop.carried]
+            result = after if round_ == 0 else tuple(_later(a, b, happens) for a, b in zip(result, after, strict=True))
+            carried = after
+        if loop.most > walked:
+            widest = [_widest(shape, body.nodes[i].type) for i, shape in enumerate(carried)]
+            run, _, depth = self._body(body, [*widest, *captured], first)
+            more = _happens(rounds, walked, loop.most - walked)
+            costs = added(costs, repeated(run.costs, more))
+            total += run.total.times(more)
+            steps += depth * more
+        return _Region(result, costs, total, steps)
+
+    def _rounds(self, loop: Loop, stream: str) -> Estimate:
+        if not loop.until:
+            return Estimate.exactly(loop.most)
+        measured = self.lengths.profile.rounds_of(stream)
+        expected = (1 + loop.most) / 2 if measured is None else min(max(measured, 1.0), loop.most)
+        return Estimate(1, expected, loop.most)
+
+    def _branch(self, current: PlanNode, inputs: Sequence[Shape], first: int) -> _Region:
+        shares = self.lengths.profile.shares_of(current.stream, len(current.bodies))
+        costs: list[NodeCost] = []
+        totals: list[Cost] = []
+        made: list[tuple[Shape, ...]] = []
+        steps = Estimate(float("inf"), 0, 0)
+        for body, share in zip(current.bodies, shares, strict=True):
+            run, outputs, depth = self._body(body, inputs[1:], first + len(costs))
+            costs.extend(repeated(run.costs, Estimate(0, share, 1)))
+            totals.append(run.total)
+            made.append(outputs)
+            steps = Estimate(
+                min(steps.least, depth.least), steps.expected + share * depth.expected, max(steps.most, depth.most)
+            )
+        parts = tuple(_mixed(column, shares) for column in zip(*made, strict=True))
+        return _Region(parts, costs, chosen(totals, shares), steps)
 
 
-def _result(current: PlanNode, inputs: Sequence[Shape], streams: Sequence[str], lengths: Lengths) -> Shape:
-    """The shape of what the node gives. Its type bounds the size."""
-    shape = _shape(current, inputs, streams, lengths)
-    low, high = current.type.low, current.type.high
+def _happens(rounds: Estimate, first: int, count: int) -> Estimate:
+    """How many of the `count` rounds from round `first` on (counted from 0) there are."""
+    return Estimate(*(min(max(value - first, 0.0), count) for value in (rounds.least, rounds.expected, rounds.most)))
+
+
+def _later(before: Shape, after: Shape, happens: Estimate) -> Shape:
+    """The value after a round that may not have happened."""
+    share = happens.expected
+    size = Estimate(
+        min(before.size.least, after.size.least) if happens.least < 1 else after.size.least,
+        before.size.expected * (1 - share) + after.size.expected * share,
+        max(before.size.most, after.size.most),
+    )
+    return Shape(size, blend([before, after], [1 - share, share]))
+
+
+def _mixed(shapes: Sequence[Shape], shares: Sequence[float]) -> Shape:
+    size = Estimate(
+        min(s.size.least for s in shapes),
+        sum(s.size.expected * share for s, share in zip(shapes, shares, strict=True)),
+        max(s.size.most for s in shapes),
+    )
+    return Shape(size, blend(shapes, [max(share, 1e-9) for share in shares]))
+
+
+def _bounded(shape: Shape, type: PlanType) -> Shape:
+    """A shape whose size is within its type."""
+    if type.fields is None:
+        return shape
+    low, high = type.low, type.high
     return shape.sized(Estimate(low, min(max(shape.size.expected, low), high), high))
 
 
-def _shape(current: PlanNode, inputs: Sequence[Shape], streams: Sequence[str], lengths: Lengths) -> Shape:
-    match current.operator:
-        case Input():
-            return Shape(_ONE)
-        case Sample() as sample:
-            return Shape(Estimate.exactly(sample.n), _fresh(sample, current.stream, lengths))
-        case Ask() as ask:
-            return _asked(ask, current, inputs, streams, lengths)
-        case Extract():
-            return inputs[0].having("answer", lengths.answer(current.stream))
-        case Vote():
-            votes = inputs[0].having("votes", 3)
-            found = lengths.size(current.stream)
-            return votes.sized(Estimate.exactly(1 if found is None else found))
-        case Sort():
-            return inputs[0]
-        case Filter() | Dedupe():
-            return _shrunk(current, inputs[0], streams[0], lengths, 0.5)
-        case Take(k=k):
-            return inputs[0].sized(inputs[0].size.between(0, k))
-        case Concat():
-            size = inputs[0].size
-            for more in inputs[1:]:
-                size += more.size
-            return Shape(size, blend(inputs, [i.size.expected for i in inputs]))
-        case _:
-            assert_never(current.operator)
+def _widest(shape: Shape, type: PlanType) -> Shape:
+    return shape if type.fields is None else shape.sized(Estimate(type.low, shape.size.expected, type.high))
 
 
-def _asked(ask: Ask, current: PlanNode, inputs: Sequence[Shape], streams: Sequence[str], lengths: Lengths) -> Shape:
-    if ask.reads is Reads.LIST:
-        measured = lengths.size(current.stream)
-        size = float(ask.count or 0) if measured is None else measured
-        return Shape(Estimate.exactly(size), _fresh(ask, current.stream, lengths, parts=size))
-    fresh = _fresh(ask, current.stream, lengths)
-    if ask.over is Over.QUERY:
-        return Shape(Estimate.exactly(ask.n), fresh)
-    pool = inputs[1]
-    if ask.into is not None:
-        value = _VALUES.get(ask.reads) or lengths.text(ask, current.stream)
-        kept = pool
-        if ask.on_fail.then is Action.DROP:
-            kept = _shrunk(current, pool, streams[1], lengths, 1.0)
-        return kept.having(ask.into, value)
-    if ask.reads is Reads.ORDER:
-        return pool
-    if ask.over is Over.EACH:
-        return Shape(pool.size * ask.n, fresh)
-    made = Shape(Estimate.exactly(ask.n), fresh)
-    if ask.single is Single.ASK or pool.size.least > 1:
-        return made
-    if pool.size.expected <= 1:
-        return Shape(_ONE, blend([made, pool], [0, 1]))
-    return Shape(made.size, blend([made, pool], [1, 0]))
-
-
-def _shrunk(current: PlanNode, pool: Shape, stream: str, lengths: Lengths, share: float) -> Shape:
-    """Part of a pool: the measured part, or `share` of the way from the least that can be left to all."""
-    after, before = lengths.size(current.stream), lengths.size(stream)
-    if after is not None and before:
-        left = pool.size.expected * min(after / before, 1.0)
-    else:
-        # Of candidates that are there, these leave one; the type cannot say that of a pool that may be empty.
-        one_stays = isinstance(current.operator, Dedupe) or (
-            isinstance(current.operator, Filter) and current.operator.if_none is IfNone.KEEP
-        )
-        low = min(max(current.type.low, int(one_stays)), pool.size.expected)
-        left = low + share * (pool.size.expected - low)
-    return pool.sized(Estimate.exactly(left))
-
-
-def _fresh(operator: Sample | Ask, stream: str, lengths: Lengths, parts: float = 1.0) -> dict[str, FieldShape]:
-    """The fields of a new candidate."""
-    return {"text": lengths.text(operator, stream, parts), "logprob": -12.345678, "model": operator.model}
-
-
-def _sum(left: Estimate | None, right: Estimate | None) -> Estimate | None:
-    return None if left is None or right is None else left + right
+def _unknown(type: PlanType) -> Shape:
+    """What outlives an example, of which nothing is known: half of what it can be."""
+    return Shape(_ONE if type.fields is None else Estimate(type.low, (type.low + type.high) / 2, type.high))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pnyx.compiler.cost.estimate import Cost, CostReport, NodeCost
 from pnyx.compiler.cost.interval import Estimate, show
-from pnyx.compiler.operators import Ask, Sample
+from pnyx.compiler.operators import Ask, Constant, Extend, Param, Part, Sample
 from pnyx.compiler.plan import Plan, PlanNode, PlanType
+from pnyx.compiler.types import Scalar
 
 __all__ = ["COLUMNS", "Row", "explain_rows", "show_type", "telling_columns", "to_json"]
 
@@ -29,8 +30,12 @@ class Row:
 
 
 def explain_rows(plan: Plan, report: CostReport) -> tuple[Row, ...]:
-    """One row for each node, in the order of the plan, and the total. Estimates read `expected (least–most)`."""
-    rows = [_row(plan.nodes[entry.index], entry) for entry in report.nodes]
+    """One row for each node, in the order of the plan, and the total. Estimates read `expected (least–most)`.
+
+    The nodes of bodies are indented behind the node that runs them, and count as often as they run. What only carries
+    values has no row.
+    """
+    rows = [_row(current, depth, report.nodes[i]) for i, current, depth in _shown(plan)]
     gives = show_type(plan.nodes[plan.output].type)
     total = Row(None, ("total", "", gives, *_figures(report.total), show(report.depth)), None, False)
     return (*rows, total)
@@ -42,7 +47,12 @@ def telling_columns(rows: Sequence[Row]) -> tuple[int, ...]:
 
 
 def show_type(type: PlanType) -> str:
-    """As in the source: `Chat`, `Pool[2..8]{text}`; log-probability and model, which every pool has, left out."""
+    """As in the source: `Chat`, `Bool`, `Pool[2..8]{text}`; log-probability and model, which every pool has, left out.
+    Nothing for what has several results."""
+    if type.parts is not None:
+        return show_type(type.parts[0]) if len(type.parts) == 1 else ""
+    if type.scalar is not None:
+        return str(Scalar(type.scalar))
     if type.fields is None:
         return "Chat"
     size = str(type.low) if type.low == type.high else f"{type.low}..{type.high}"
@@ -58,32 +68,53 @@ def to_json(plan: Plan, report: CostReport) -> dict[str, Any]:
         "measured": report.measured,
         "total": {**_cost_json(report.total), "depth": _json(report.depth)},
         "nodes": [
-            {
-                "index": entry.index,
-                "label": current.label,
-                "kind": current.operator.kind,
-                "model": current.operator.model if isinstance(current.operator, Sample | Ask) else None,
-                "inputs": list(current.inputs),
-                "type": show_type(current.type),
-                "stream": current.stream,
-                "place": str(current.place) if current.place else None,
-                "size": _json(entry.size),
-                **_cost_json(entry.cost),
-                "depth": _json(entry.depth),
-            }
-            for entry in report.nodes
-            for current in (plan.nodes[entry.index],)
+            _node_json(current, depth, entry)
+            for (current, depth), entry in zip(_nested(plan.nodes, 0), report.nodes, strict=True)
         ],
     }
 
 
-def _row(current: PlanNode, entry: NodeCost) -> Row:
+def _node_json(current: PlanNode, depth: int, entry: NodeCost) -> dict[str, Any]:
+    """`inputs` count within the body that the node is in; `bodies`: how many it is in."""
     operator = current.operator
-    asks = isinstance(operator, Sample | Ask)
-    model = operator.model if isinstance(operator, Sample | Ask) else ""
+    return {
+        "index": entry.index,
+        "label": current.label,
+        "kind": operator.kind,
+        "model": operator.model if isinstance(operator, Sample | Ask | Extend) else None,
+        "inputs": list(current.inputs),
+        "bodies": depth,
+        "type": show_type(current.type),
+        "stream": current.stream,
+        "place": str(current.place) if current.place else None,
+        "size": _json(entry.size),
+        **_cost_json(entry.cost),
+        "depth": _json(entry.depth),
+    }
+
+
+def _shown(plan: Plan) -> Iterator[tuple[int, PlanNode, int]]:
+    for index, (current, depth) in enumerate(_nested(plan.nodes, 0)):
+        if not isinstance(current.operator, Part | Constant) and not (isinstance(current.operator, Param) and depth):
+            yield index, current, depth
+
+
+def _nested(nodes: Sequence[PlanNode], depth: int) -> Iterator[tuple[PlanNode, int]]:
+    """Every node, in the order of `Plan.everywhere`, with how many bodies it is in."""
+    for current in nodes:
+        yield current, depth
+        for body in current.bodies:
+            yield from _nested(body.nodes, depth + 1)
+
+
+def _row(current: PlanNode, depth: int, entry: NodeCost) -> Row:
+    operator = current.operator
+    asks = isinstance(operator, Sample | Ask | Extend)
+    model = operator.model if isinstance(operator, Sample | Ask | Extend) else ""
     figures = (*_figures(entry.cost), show(entry.depth)) if asks else ("",) * 7
     place = str(current.place) if current.place else None
-    return Row(entry.index, (current.label, model, show_type(current.type), *figures), place, not asks)
+    label = "  " * depth + current.label
+    return Row(entry.index, (label, model, show_type(current.type), *figures), place, not asks)
 
 
 def _figures(cost: Cost) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.profile import Profile, StreamFacts
 from pnyx.compiler.cost.shapes import Length
-from pnyx.compiler.operators import Ask, Reads, Sample
+from pnyx.compiler.operators import Ask, ModelOperator, Reads
 
 __all__ = ["CHARS_PER_TOKEN", "FILL", "FRAME", "MOST_FRAME", "QUESTION_CHARS", "Lengths", "TokenFit"]
 
@@ -51,7 +51,7 @@ class Lengths:
         facts = self.profile.question
         return Length(facts.chars / facts.examples if facts.examples else QUESTION_CHARS, float("inf"))
 
-    def generated(self, operator: Sample | Ask, stream: str) -> Estimate:
+    def generated(self, operator: ModelOperator, stream: str) -> Estimate:
         """Tokens of one sample."""
         reads = operator.reads if isinstance(operator, Ask) else Reads.TEXT
         if reads is Reads.YES:
@@ -64,13 +64,17 @@ class Lengths:
             measured = limit * FILL.get(reads, 0.25)
         return Estimate(0, min(measured, limit), limit)
 
-    def text(self, operator: Sample | Ask, stream: str, parts: float = 1.0) -> Length:
+    def text(self, operator: ModelOperator, stream: str, parts: float = 1.0) -> Length:
         """A text that the node makes; `parts` of them share one sample where it is read as a list."""
         generated = self.generated(operator, stream)
         measured = self._facts(stream).mean_text
         if measured is None:
             measured = generated.expected * CHARS_PER_TOKEN / max(parts, 1.0)
         return Length(measured, generated.most)
+
+    def measured_text(self, stream: str) -> float | None:
+        """Characters of a text that the node made, where that was measured."""
+        return self._facts(stream).mean_text
 
     def answer(self, stream: str) -> Length:
         """An answer that is read out of a text."""

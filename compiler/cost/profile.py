@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["PROFILE_VERSION", "Profile", "ProfileError", "QuestionFacts", "StreamFacts"]
+__all__ = ["PROFILE_VERSION", "Profile", "ProfileError", "QuestionFacts", "RegionFacts", "StreamFacts"]
 
 PROFILE_VERSION: Final = 1
 Amount = Annotated[int, Field(ge=0, le=10**18)]
@@ -60,6 +60,15 @@ class StreamFacts(_Facts):
         return self.result_size / self.results if self.results else None
 
 
+class RegionFacts(_Facts):
+    """Of a node with bodies: how often it ran; how many `rounds` that took in all, for a loop; how often each arm was
+    taken, for a branch."""
+
+    runs: Amount = 0
+    rounds: Amount = 0
+    taken: list[Amount] = Field(default_factory=list, max_length=10_000)
+
+
 class QuestionFacts(_Facts):
     examples: Amount = 0
     chars: Amount = 0
@@ -71,6 +80,7 @@ class Profile(_Facts):
     version: Literal[1] = PROFILE_VERSION
     question: QuestionFacts = Field(default_factory=QuestionFacts)
     streams: dict[str, StreamFacts] = Field(default_factory=dict)
+    regions: dict[str, RegionFacts] = Field(default_factory=dict)
 
     def observe_question(self, chars: int) -> None:
         self.question.examples += 1
@@ -102,6 +112,31 @@ class Profile(_Facts):
         facts.results += 1
         facts.result_size += size
 
+    def observe_rounds(self, stream: str, rounds: int) -> None:
+        """How many rounds a loop took, once."""
+        facts = self.regions.setdefault(stream, RegionFacts())
+        facts.runs += 1
+        facts.rounds += rounds
+
+    def observe_arm(self, stream: str, arm: int) -> None:
+        """Which arm a branch took, once."""
+        facts = self.regions.setdefault(stream, RegionFacts())
+        facts.runs += 1
+        facts.taken.extend([0] * (arm + 1 - len(facts.taken)))
+        facts.taken[arm] += 1
+
+    def rounds_of(self, stream: str) -> float | None:
+        """Mean rounds of a loop, where that was measured."""
+        facts = self.regions.get(stream)
+        return facts.rounds / facts.runs if facts is not None and facts.runs else None
+
+    def shares_of(self, stream: str, arms: int) -> list[float]:
+        """How often each of the arms of a branch is taken; alike where nothing was measured."""
+        facts = self.regions.get(stream)
+        if facts is None or not facts.runs or len(facts.taken) > arms:
+            return [1 / arms] * arms
+        return [count / facts.runs for count in [*facts.taken, *[0] * (arms - len(facts.taken))]]
+
     def model_facts(self, model: str) -> StreamFacts:
         """The sum over the streams of one model."""
         total = StreamFacts(model=model)
@@ -117,6 +152,8 @@ class Profile(_Facts):
         merged.question.chars += other.question.chars
         for stream, facts in other.streams.items():
             _add(merged._facts(stream), facts)
+        for stream, region in other.regions.items():
+            _add_region(merged.regions.setdefault(stream, RegionFacts()), region)
         return merged
 
     @classmethod
@@ -154,6 +191,14 @@ class Profile(_Facts):
         if facts is None:
             facts = self.streams[stream] = StreamFacts()
         return facts
+
+
+def _add_region(total: RegionFacts, more: RegionFacts) -> None:
+    total.runs += more.runs
+    total.rounds += more.rounds
+    total.taken.extend([0] * (len(more.taken) - len(total.taken)))
+    for arm, count in enumerate(more.taken):
+        total.taken[arm] += count
 
 
 def _add(total: StreamFacts, more: StreamFacts) -> None:

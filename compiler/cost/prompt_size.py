@@ -16,9 +16,9 @@ import jinja2
 
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import MOST_FRAME, TokenFit
-from pnyx.compiler.cost.shapes import FieldShape, Length, Shape
-from pnyx.compiler.operators import Ask, Over, Sample
-from pnyx.compiler.prompts import render
+from pnyx.compiler.cost.shapes import VALUE, FieldShape, Length, Shape
+from pnyx.compiler.operators import Extend, ModelOperator, Over, Sample
+from pnyx.compiler.prompts import Candidates, render
 
 __all__ = ["LONGEST_TOKEN", "prompt_tokens"]
 
@@ -33,7 +33,7 @@ _Standin = Callable[[Mapping[str, FieldShape]], dict[str, object]]
 
 
 def prompt_tokens(
-    operator: Sample | Ask, question: Length, pools: Sequence[Shape], fit: TokenFit, context: int | None
+    operator: ModelOperator, question: Length, pools: Sequence[Shape], fit: TokenFit, context: int | None
 ) -> Estimate:
     """Tokens of one prompt. `pools` are the pool inputs, in order; `context` bounds a prompt where it is known."""
     marks = _Marks()
@@ -68,19 +68,23 @@ def _over_sizes(measure: Callable[[Sequence[int]], float], sizes: Sequence[float
 
 
 def _text(
-    operator: Sample | Ask, question: str, pools: Sequence[Shape], sizes: Sequence[int], standin: _Standin
+    operator: ModelOperator, question: str, pools: Sequence[Shape], sizes: Sequence[int], standin: _Standin
 ) -> str:
     """Everything that is said in the messages."""
     if isinstance(operator, Sample):
         return (operator.system or "") + question
+    if isinstance(operator, Extend):
+        texts = [str(standin(pool.fields).get("text", "")) for pool in pools[:1]]
+        return "".join(((operator.system or ""), question, *texts, operator.force))
     candidates = [[standin(pool.fields) for _ in range(size)] for pool, size in zip(pools, sizes, strict=True)]
-    values: dict[str, object] = {"query": question, **dict(operator.constants)}
+    values: dict[str, object] = {"query": question, **dict(operator.constants), "options": list(operator.options)}
     if operator.over is Over.ALL:
         values["candidates"] = candidates[0]
     elif operator.over is Over.EACH:
         values["candidate"] = standin(pools[0].fields)
     first = 0 if operator.over is Over.QUERY else 1
-    values.update(zip(operator.variables, candidates[first:], strict=True))
+    for name, pool, shown in zip(operator.variables, pools[first:], candidates[first:], strict=True):
+        values[name] = standin(pool.fields).get(VALUE, "") if VALUE in pool.fields else Candidates(shown)
     try:
         rendered = render(operator.prompt, values)
     except jinja2.TemplateError:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pnyx.compiler.cost.interval import Estimate
 
-__all__ = ["FieldShape", "Length", "Shape", "blend"]
+__all__ = ["VALUE", "FieldShape", "Length", "Shape", "blend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,13 @@ FieldShape: TypeAlias = Length | int | float | bool | str
 """The length of a text, or a value that stands for all values the field may have."""
 
 
+VALUE = "="
+"""The one field of a single value; no candidate has a field of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A pool: its size and the fields that some of its candidates have."""
+    """A pool: its size and the fields that some of its candidates have. Or a single value, as its field VALUE."""
 
     size: Estimate
     fields: Mapping[str, FieldShape] = field(default_factory=dict)

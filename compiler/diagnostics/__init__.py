@@ -8,6 +8,7 @@ from pnyx.compiler.diagnostics.diagnostic import (
     Label,
     Reporter,
 )
+from pnyx.compiler.diagnostics.fix import Edit, Fix, apply_fixes, rename
 from pnyx.compiler.diagnostics.render import render, render_all
 
 __all__ = [
@@ -16,8 +17,12 @@ __all__ = [
     "CompileError",
     "Diagnostic",
     "Diagnostics",
+    "Edit",
+    "Fix",
     "Label",
     "Reporter",
+    "apply_fixes",
+    "rename",
     "render",
     "render_all",
 ]

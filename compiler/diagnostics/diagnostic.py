@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pnyx.compiler.diagnostics.codes import CODES
+from pnyx.compiler.diagnostics.fix import Fix
 from pnyx.compiler.source import Span
 
 __all__ = ["CompileError", "Diagnostic", "Diagnostics", "Label", "Reporter"]
@@ -30,6 +31,7 @@ class Diagnostic:
     primary: Label | None = None
     secondary: tuple[Label, ...] = ()
     help: str | None = None
+    fixes: tuple[Fix, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
@@ -56,6 +58,7 @@ class Reporter(Protocol):
         *,
         secondary: Iterable[Label] = (),
         help: str | None = None,
+        fixes: Iterable[Fix] = (),
     ) -> None: ...
 
 
@@ -63,7 +66,7 @@ class Diagnostics:
     """Collects diagnostics of one compilation: no duplicates, in the order they were reported."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, Span | None], Diagnostic] = {}
+        self._seen: dict[tuple[str, str, Span | None, str], Diagnostic] = {}
 
     def report(
         self,
@@ -74,12 +77,14 @@ class Diagnostics:
         *,
         secondary: Iterable[Label] = (),
         help: str | None = None,
+        fixes: Iterable[Fix] = (),
     ) -> None:
         primary = Label(span, label) if span else None
-        self.add(Diagnostic(code, message, primary, tuple(secondary), help))
+        self.add(Diagnostic(code, message, primary, tuple(secondary), help, tuple(fixes)))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        key = (diagnostic.code, diagnostic.message, diagnostic.span)
+        span = diagnostic.span
+        key = (diagnostic.code, diagnostic.message, span, span.source.name if span else "")
         self._seen.setdefault(key, diagnostic)
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:

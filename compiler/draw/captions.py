@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
 from pnyx.compiler.cost.estimate import CostReport
 from pnyx.compiler.cost.explain import show_type
 from pnyx.compiler.cost.interval import show, show_number
+from pnyx.compiler.draw.flat import Drawn, rounds
 from pnyx.compiler.operators import (
     Ask,
+    AsQuery,
+    Branch,
+    Compute,
     Concat,
+    Constant,
     Dedupe,
+    Each,
+    Empty,
+    Extend,
+    Extern,
     Extract,
+    FieldOf,
     Filter,
     Input,
+    Loop,
+    Measure,
+    MeasureKind,
     Operator,
     Over,
+    Param,
+    Part,
+    Pick,
     Reads,
+    Resample,
     Sample,
     Sort,
     Take,
     Vote,
 )
-from pnyx.compiler.plan import Plan, PlanNode
 
-__all__ = ["Caption", "Family", "captions", "drawn_inputs", "shortened"]
+__all__ = ["Caption", "Family", "captions", "shortened"]
 
-Family: TypeAlias = Literal["question", "write", "judge", "read", "choose"]
-"""Which colour a node has: the question; new candidates from a model; a model's opinion; reading; choosing."""
+Family: TypeAlias = Literal["question", "write", "judge", "read", "choose", "control"]
+"""Which colour a node has: the question; new candidates from a model; a model's opinion; reading; choosing;
+what runs other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +60,21 @@ class Caption:
     is_output: bool
 
 
-def captions(plan: Plan, report: CostReport | None) -> tuple[Caption, ...]:
-    return tuple(_caption(plan, index, report) for index in range(len(plan.nodes)))
+def captions(boxes: Sequence[Drawn], report: CostReport | None) -> tuple[Caption, ...]:
+    return tuple(_caption(box, report) for box in boxes)
 
 
-def _caption(plan: Plan, index: int, report: CostReport | None) -> Caption:
-    current = plan.nodes[index]
-    lines = [line for line in (_about(current.operator), _expected(current, index, report)) if line]
+def _caption(box: Drawn, report: CostReport | None) -> Caption:
+    current = box.node
+    lines = [line for line in (_about(current.operator), _expected(box, report)) if line]
     tooltip = [f"{current.label} ({current.operator.kind})", *lines, f"gives {show_type(current.type)}"]
-    if report is not None and isinstance(current.operator, Sample | Ask):
-        cost = report.nodes[index].cost
+    if report is not None and isinstance(current.operator, Sample | Ask | Extend):
+        cost = report.nodes[box.index].cost
         tooltip.append(f"tokens in {show(cost.prompt_tokens)}, out {show(cost.generated_tokens)}")
     if current.place is not None:
         tooltip.append(str(current.place))
     title = "question" if isinstance(current.operator, Input) else current.label
-    return Caption(title, tuple(lines), "\n".join(tooltip), _family(current.operator), index == plan.output)
-
-
-def drawn_inputs(plan: Plan) -> list[tuple[int, ...]]:
-    """The inputs of every node that are worth a line: all but the question where there are others, since every prompt
-    sees the question."""
-    questions = {i for i, current in enumerate(plan.nodes) if isinstance(current.operator, Input)}
-    return [tuple(i for i in c.inputs if i not in questions) or c.inputs for c in plan.nodes]
+    return Caption(title, tuple(lines), "\n".join(tooltip), _family(current.operator), box.output)
 
 
 def shortened(text: str, most: int) -> str:
@@ -77,12 +88,14 @@ def shortened(text: str, most: int) -> str:
 
 def _about(operator: Operator) -> str:
     match operator:
-        case Input():
+        case Input() | Empty() | AsQuery() | Part() | Param():
             return ""
         case Concat():
             return "joined"
         case Sample(model=model, n=n):
             return f"{model} × {n}"
+        case Extend(model=model, n=n, into=into):
+            return f"{model} · each" if into is not None else f"{model} × {n} · each"
         case Ask(model=model, over=over, n=n):
             scope = {Over.QUERY: "", Over.EACH: " · each", Over.ALL: " · all"}[over]
             return f"{model}{f' × {n}' if n > 1 else ''}{scope}"
@@ -96,16 +109,43 @@ def _about(operator: Operator) -> str:
             return by if at_least is None else f"{by} ≥ {show_number(at_least)}"
         case Take(k=k):
             return f"first {k}"
+        case Pick(k=k):
+            return f"{k} at random"
+        case Resample(n=n, by=by):
+            return f"{n} by {by}"
         case Dedupe(by=by):
             return by
+        case Extern(target=target):
+            return target
+        case _:
+            return _about_value(operator)
+
+
+def _about_value(operator: Constant | Compute | FieldOf | Measure | Loop | Each | Branch) -> str:
+    match operator:
+        case Constant(value=value):
+            return str(value)
+        case Compute(symbol=symbol):
+            return symbol
+        case FieldOf(name=name):
+            return name
+        case Measure(what=what, by=by):
+            return str(what) if what is MeasureKind.SIZE else f"{what} of {by}"
+        case Loop():
+            return rounds(operator)
+        case Each():
+            return "for each candidate"
+        case Branch(patterns=patterns, otherwise=otherwise):
+            cases = [str(p).lower() if isinstance(p, bool) else str(p) for p in patterns]
+            return " | ".join([*cases, *(["else"] if otherwise else [])])
         case _:
             assert_never(operator)
 
 
-def _expected(current: PlanNode, index: int, report: CostReport | None) -> str:
-    if report is None or not isinstance(current.operator, Sample | Ask):
+def _expected(box: Drawn, report: CostReport | None) -> str:
+    if report is None or not isinstance(box.node.operator, Sample | Ask | Extend):
         return ""
-    cost = report.nodes[index].cost
+    cost = report.nodes[box.index].cost
     calls = show_number(cost.calls.expected)
     tokens = show_number(cost.prompt_tokens.expected + cost.generated_tokens.expected)
     return f"{calls} call{'' if calls == '1' else 's'} · {tokens} tok"
@@ -115,13 +155,15 @@ def _family(operator: Operator) -> Family:
     match operator:
         case Input():
             return "question"
-        case Sample():
+        case Sample() | Extend(into=None):
             return "write"
         case Ask(into=into, reads=reads):
             return "write" if into is None and reads is not Reads.ORDER else "judge"
-        case Extract():
+        case Extend() | Extern():
+            return "judge"
+        case Extract() | FieldOf() | Measure() | Compute() | Constant():
             return "read"
-        case Vote() | Sort() | Filter() | Take() | Dedupe() | Concat():
-            return "choose"
+        case Loop() | Each() | Branch():
+            return "control"
         case _:
-            assert_never(operator)
+            return "choose"

@@ -38,7 +38,7 @@ _DARK = """\
 @media (prefers-color-scheme: dark) {
 :root { --page:#0f172a; --text:#e2e8f0; --faint:#94a3b8; --rule:#334155; --stripe:#15203a; }
 .pnyx { --ground:#0f172a; --ink:#e2e8f0; --soft:#a3b1c6; --line:#64748b; --question:#1e293b; --write:#17305c;
-  --judge:#46330c; --read:#34245e; --choose:#123b26; }
+  --judge:#46330c; --read:#34245e; --choose:#123b26; --control:#4a1350; }
 }
 """
 
@@ -47,6 +47,7 @@ _LEGEND = (
     ("judge", "a model judges"),
     ("read", "reads"),
     ("choose", "chooses"),
+    ("control", "runs what is drawn with a dashed edge"),
 )
 
 

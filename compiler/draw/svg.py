@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from pnyx.compiler.cost.estimate import CostReport
 from pnyx.compiler.cost.explain import show_type
-from pnyx.compiler.draw.captions import Caption, captions, drawn_inputs, shortened
+from pnyx.compiler.draw.captions import Caption, captions, shortened
+from pnyx.compiler.draw.flat import Drawn, flattened
 from pnyx.compiler.draw.layout import Layout, Route, layered
 from pnyx.compiler.plan import Plan
 
@@ -20,7 +22,8 @@ _TITLE, _LINE, _EDGE = 19, 26, 26
 STYLE = """\
 .pnyx { --ground:#ffffff; --ink:#1f2937; --soft:#6b7280; --line:#94a3b8;
   --question:#f1f5f9; --question-edge:#64748b; --write:#dbeafe; --write-edge:#3b82f6; --judge:#fef3c7;
-  --judge-edge:#d97706; --read:#ede9fe; --read-edge:#8b5cf6; --choose:#dcfce7; --choose-edge:#22a35a; }
+  --judge-edge:#d97706; --read:#ede9fe; --read-edge:#8b5cf6; --choose:#dcfce7; --choose-edge:#22a35a;
+  --control:#fae8ff; --control-edge:#c026d3; }
 .pnyx text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: var(--ink); }
 .pnyx .title { font-size: 14px; font-weight: 600; }
 .pnyx .about { font-size: 11.5px; }
@@ -30,17 +33,19 @@ STYLE = """\
 .pnyx .tip { fill: var(--line); }
 .pnyx .ground { fill: var(--ground); }
 .pnyx .box { stroke-width: 1.4; }
+.pnyx .inside { fill: none; stroke: var(--control-edge); stroke-width: 1; stroke-dasharray: 4 3; }
 .pnyx .output .box { stroke-width: 3; }
 """ + "\n".join(
     f".pnyx .{family} .box {{ fill: var(--{family}); stroke: var(--{family}-edge); }}"
-    for family in ("question", "write", "judge", "read", "choose")
+    for family in ("question", "write", "judge", "read", "choose", "control")
 )
 
 
 def svg(plan: Plan, report: CostReport | None = None) -> str:
     """The document, without an XML declaration, so that it also stands inside HTML. The output has a thick edge;
     details show when the pointer rests on a box."""
-    layout = layered(drawn_inputs(plan))
+    boxes = flattened(plan)
+    layout = layered([box.inputs for box in boxes])
     width = round(layout.width * _ACROSS + _WIDTH + 2 * _SIDE)
     height = layout.depth * _DOWN + _HEIGHT + 2 * _MARGIN
     name = escape(f"Plan of the pipeline {plan.pipeline}")
@@ -52,8 +57,11 @@ def svg(plan: Plan, report: CostReport | None = None) -> str:
             f"<style>\n{STYLE}\n</style>",
             f'<rect class="ground" width="{width}" height="{height}"/>',
             *(_line(route) for route in layout.routes),
-            *_types(plan, layout),
-            *(_box(entry, *_center(layout, i)) for i, entry in enumerate(captions(plan, report))),
+            *_types(boxes, layout),
+            *(
+                _box(entry, len(boxes[i].within), *_center(layout, i))
+                for i, entry in enumerate(captions(boxes, report))
+            ),
             "</svg>\n",
         ]
     )
@@ -71,7 +79,8 @@ def _y(layer: int) -> float:
     return _MARGIN + _HEIGHT / 2 + layer * _DOWN
 
 
-def _box(entry: Caption, x: float, y: float) -> str:
+def _box(entry: Caption, depth: int, x: float, y: float) -> str:
+    """`depth`: how many bodies it is in; each shows as an edge around it."""
     left, top = x - _WIDTH / 2, y - _HEIGHT / 2
     texts = [("title", shortened(entry.title, _TITLE))]
     texts += zip(("about", "soft"), (shortened(line, _LINE) for line in entry.lines), strict=False)
@@ -80,8 +89,13 @@ def _box(entry: Caption, x: float, y: float) -> str:
         f'<text class="{style}" x="{x:.1f}" y="{first + 17 * i:.1f}" text-anchor="middle">{escape(text)}</text>'
         for i, (style, text) in enumerate(texts)
     )
+    edges = "".join(
+        f'<rect class="inside" x="{left - 5 * i:.1f}" y="{top - 5 * i:.1f}" width="{_WIDTH + 10 * i}" '
+        f'height="{_HEIGHT + 10 * i}" rx="{11 + 4 * i}"/>'
+        for i in range(1, min(depth, 3) + 1)
+    )
     return (
-        f'<g class="{entry.family}{" output" if entry.is_output else ""}"><title>{escape(entry.tooltip)}</title>'
+        f'<g class="{entry.family}{" output" if entry.is_output else ""}"><title>{escape(entry.tooltip)}</title>{edges}'
         f'<rect class="box" x="{left:.1f}" y="{top:.1f}" width="{_WIDTH}" height="{_HEIGHT}" rx="11"/>'
         f"{''.join(lines)}</g>"
     )
@@ -106,17 +120,17 @@ def _line(route: Route) -> str:
     return f'<path class="line" d="{"".join(parts)}"/>{arrow}'
 
 
-def _types(plan: Plan, layout: Layout) -> list[str]:
+def _types(boxes: Sequence[Drawn], layout: Layout) -> list[str]:
     """What flows, once for each node that gives it: under its box, on the side of its line that is free."""
     leans: dict[int, float] = {}
     for route in layout.routes:
-        if plan.nodes[route.source].type.fields is not None:
+        if boxes[route.source].node.type.fields is not None:
             leans[route.source] = leans.get(route.source, 0.0) + route.points[1][0] - route.points[0][0]
     texts = []
     for index, lean in leans.items():
         x, y = _center(layout, index)
         shift, anchor = (-7, "end") if lean > 0 else (7, "start")
-        words = escape(shortened(show_type(plan.nodes[index].type), _EDGE))
+        words = escape(shortened(show_type(boxes[index].node.type), _EDGE))
         place = f'x="{x + shift:.1f}" y="{y + _HEIGHT / 2 + 13:.1f}" text-anchor="{anchor}"'
         texts.append(f'<text class="type" {place}>{words}</text>')
     return texts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Label
+from pnyx.compiler.elaborate.scalars import compute_late, is_late
 from pnyx.compiler.elaborate.values import ERROR, GraphValue, ModelValue, Symbol, Value, describe
 from pnyx.compiler.operators import Concat
 from pnyx.compiler.source import Span
@@ -16,7 +17,7 @@ from pnyx.compiler.types import Pool
 if TYPE_CHECKING:
     from pnyx.compiler.elaborate.evaluate import Elaborator
 
-__all__ = ["bounded", "compute"]
+__all__ = ["bounded", "compute", "equal"]
 
 _NUMERIC: dict[str, Callable[..., int | float]] = {
     "+": operator.add,
@@ -37,11 +38,20 @@ _GREATEST = 10**18
 _LONGEST_TEXT = 1_000_000
 _LONGEST_LIST = 20_000
 
+_WORKS_ON = {
+    "and": "both sides are true or false: `n > 1 and n < 4`",
+    "or": "both sides are true or false: `n < 1 or n > 4`",
+    "+": "it adds two numbers, or joins two texts, two lists or two pools",
+    **dict.fromkeys(("<", "<=", ">", ">="), "it compares two numbers or two texts"),
+}
+
 
 def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...], elaborator: Elaborator) -> Value:
     """The value, or ERROR once the problem is reported."""
     if ERROR in operands:
         return ERROR
+    if any(map(is_late, operands)):
+        return compute_late(elaborator, expression, operands)
     if isinstance(expression, syntax.Unary):
         return _unary(expression, operands[0], elaborator)
     left, right = operands
@@ -49,7 +59,7 @@ def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...
         return _join(expression, left, right, elaborator)
     symbol = expression.operator
     if symbol in ("==", "!="):
-        return _equal(left, right) == (symbol == "==")
+        return equal(left, right) == (symbol == "==")
     if symbol in ("and", "or"):
         if isinstance(left, bool) and isinstance(right, bool):
             return left and right if symbol == "and" else left or right
@@ -67,6 +77,7 @@ def compute(expression: syntax.Unary | syntax.Binary, operands: tuple[Value, ...
             Label(expression.left.span, describe(left)),
             Label(expression.right.span, describe(right)),
         ],
+        help=_WORKS_ON.get(symbol, "it works on two numbers"),
     )
     return ERROR
 
@@ -93,12 +104,13 @@ def _items(value: Value) -> int:
     return 1 + sum(map(_items, value)) if isinstance(value, tuple) else 1
 
 
-def _equal(left: Value, right: Value) -> bool:
+def equal(left: Value, right: Value) -> bool:
+    """Whether two values known when compiling are the same."""
     kinds = (str, Symbol, ModelValue, tuple, bool)
     if any(isinstance(left, k) != isinstance(right, k) for k in kinds):
         return False
     if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(map(_equal, left, right))
+        return len(left) == len(right) and all(map(equal, left, right))
     return left == right
 
 
@@ -115,6 +127,7 @@ def _unary(expression: syntax.Unary, operand: Value, elaborator: Elaborator) -> 
         "E304" if isinstance(operand, GraphValue) else "E301",
         f"`{expression.operator}` does not work on {describe(operand)}",
         expression.operand.span,
+        help="it works on true and false" if expression.operator == "not" else "it works on a number",
     )
     return ERROR
 
@@ -142,8 +155,9 @@ def _join(expression: syntax.Binary, left: Value, right: Value, elaborator: Elab
     sides = [value for value in (left, right) if isinstance(value, GraphValue) and isinstance(value.node.type, Pool)]
     if expression.operator == "+" and len(sides) == 2:
         first, second = sides
-        inputs = [first.node, second.node]
-        return elaborator.make(Concat(), inputs, first.query, expression.span, "+")
+        # What is always empty answers no question.
+        query = (first if cast("Pool", first.node.type).size.high else second).query
+        return elaborator.make(Concat(), [first.node, second.node], query, expression.span, "+")
     if expression.operator == "+":
         elaborator.report(
             "E301",
@@ -154,13 +168,13 @@ def _join(expression: syntax.Binary, left: Value, right: Value, elaborator: Elab
     else:
         elaborator.report(
             "E304",
-            f"`{expression.operator}` needs values known when compiling",
+            f"`{expression.operator}` works on single values",
             expression.span,
             secondary=[
                 Label(side.span, describe(value))
                 for side, value in ((expression.left, left), (expression.right, right))
                 if isinstance(value, GraphValue)
             ],
-            help="`size(pool)` is known when compiling where the size is exact",
+            help="measure the pool: `size(pool)`, `mean(pool, by = score)`",
         )
     return ERROR

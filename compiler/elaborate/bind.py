@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pnyx.compiler.diagnostics import Label, Reporter
+from pnyx.compiler.diagnostics import Label, Reporter, rename
 from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Parameter, Signature
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.source import Span
@@ -67,7 +67,7 @@ def bind(signature: Signature, given: Sequence[Given[T]], call: Span, reporter: 
                 call,
                 f"no `{parameter.name}` here",
                 secondary=_declared(signature, parameter),
-                help=_unpiped(signature, given, call) or usage(signature),
+                help=_unpiped(signature, given, call) or usage(signature, required=True),
             )
     return Bound(values, extra) if sound else None
 
@@ -88,6 +88,7 @@ def _bind_named(
             f"`{signature.name}` has no argument `{name}`",
             argument.name_span or argument.span,
             help=f"did you mean `{likely}`?" if likely else usage(signature),
+            fixes=rename(argument.name_span or argument.span, name, likely),
         )
         return False
     target = values if known else extra
@@ -111,12 +112,14 @@ def _unpiped(signature: Signature, given: Sequence[Given[T]], call: Span) -> str
     if subject is None or not given or given[0].span.start < call.start or given[0].span.text == "_":
         return None
     what = "the question" if first is Base.CHAT else "candidates"
-    return f"it works on {what}: `{subject} |> {signature.name}(…)`"
+    return f"it works on {what}: `{subject} |> {signature.name}(…)`, or as a value `{signature.name}(_, …)`"
 
 
-def usage(signature: Signature) -> str:
-    """`rank(pool, model, keep)` with what each parameter accepts, for a help line."""
-    return f"it is `{signature.name}({', '.join(_shown(p) for p in signature.parameters)})`"
+def usage(signature: Signature, *, required: bool = False) -> str:
+    """`rank(pool, model, keep)` with what each parameter accepts, or each that must be given, for a help line."""
+    shown = [_shown(p) for p in signature.parameters if p.default is REQUIRED or not required]
+    more = ["…"] if len(shown) < len(signature.parameters) else []
+    return f"it is `{signature.name}({', '.join(shown + more)})`"
 
 
 def _shown(parameter: Parameter) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Kind, Parameter, Signature
 from pnyx.compiler.elaborate.values import PolicyValue, Symbol
-from pnyx.compiler.operators import AnswerKind, IfNone, OnFail, Over, Reads, Single
+from pnyx.compiler.operators import AnswerKind, IfNone, MeasureKind, OnFail, Over, Reads, Scheme, Single, Weights
 
-__all__ = ["BUILTINS"]
+__all__ = ["BUILTINS", "MEASURES", "VALUES"]
 
 _POOL = Kind(Base.POOL)
 _INT = Kind(Base.INT, low=1, high=1_000_000)
@@ -68,6 +68,12 @@ ASK = Signature(
         Parameter(
             "single", _words(*Single), Symbol(Single.ASK), "what `over = all` does with one candidate: ask, or keep it"
         ),
+        Parameter(
+            "options",
+            Kind(Base.LIST, optional=True, element=_TEXT),
+            None,
+            "what `reads = choice` chooses from; the prompt sees them as `options`",
+        ),
     ),
     variables=True,
     doc="Shows a model a prompt: about the question, about each candidate, or about all of them.",
@@ -98,8 +104,8 @@ SORT = Signature(
     "sort",
     (
         Parameter("pool", Kind(Base.POOL, fields=("by",))),
-        Parameter("by", _FIELD, Symbol("score")),
-        Parameter("ascending", Kind(Base.BOOL), False),
+        Parameter("by", _FIELD, Symbol("score"), "what they are ordered by"),
+        Parameter("ascending", Kind(Base.BOOL), False, "the least first"),
     ),
     doc="Orders candidates by a field, greatest first; candidates without it come last.",
 )
@@ -108,29 +114,137 @@ FILTER = Signature(
     "filter",
     (
         Parameter("pool", Kind(Base.POOL, fields=("by",))),
-        Parameter("by", _FIELD, Symbol("verdict")),
+        Parameter("by", _FIELD, Symbol("verdict"), "what is looked at"),
         Parameter("at_least", Kind(Base.FLOAT, optional=True), None, "the least value that passes"),
         Parameter("if_none", _words(*IfNone), Symbol(IfNone.DROP), "when none passes: keep all, or drop all"),
     ),
     doc="Keeps the candidates whose field is true, or at least `at_least`.",
 )
 
-TAKE = Signature("take", (Parameter("pool", _POOL), Parameter("k", _INT)), doc="The first `k` candidates.")
+TAKE = Signature(
+    "take", (Parameter("pool", _POOL), Parameter("k", _INT, REQUIRED, "how many")), doc="The first `k` candidates."
+)
 
 DEDUPE = Signature(
     "dedupe",
-    (Parameter("pool", Kind(Base.POOL, fields=("by",))), Parameter("by", _FIELD, Symbol("text"))),
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("by",))),
+        Parameter("by", _FIELD, Symbol("text"), "of whose equal values one stays"),
+    ),
     doc="Keeps the first candidate of each value of a field.",
 )
 
 HAS = Signature(
     "has",
-    (Parameter("pool", _POOL), Parameter("field", _FIELD)),
+    (Parameter("pool", _POOL), Parameter("field", _FIELD, REQUIRED, "the name of the field")),
     doc="Whether the candidates have a field; known when compiling.",
 )
 
-SIZE = Signature("size", (Parameter("pool", _POOL),), doc="How many candidates, where that is known when compiling.")
+EXTEND = Signature(
+    "extend",
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("text",))),
+        Parameter("model", _MODEL, REQUIRED, "who goes on"),
+        Parameter("n", _INT, 1, "continuations of each candidate"),
+        Parameter("force", _TEXT, "", "what is put behind the text first"),
+        *_sampling(512, 0.7),
+        Parameter("system", Kind(Base.TEXT, optional=True), None, "the system message"),
+    ),
+    doc="Goes on with each candidate from where its text ends. A candidate that is `finished` stays as it is.",
+)
+
+PROBE = Signature(
+    "probe",
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("text",))),
+        Parameter("model", _MODEL, REQUIRED, "who is looked into"),
+        Parameter("into", _FIELD, REQUIRED, "the field for what the model would say"),
+        Parameter("force", _TEXT, "", "what is put behind the text first"),
+        *_sampling(20, 0.0),
+        Parameter("system", Kind(Base.TEXT, optional=True), None, "the system message"),
+    ),
+    doc="What a model would say next, into a field; the candidates stay as they were (Fu et al., 2024, Dynasor).",
+)
+
+RESAMPLE = Signature(
+    "resample",
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("by",))),
+        Parameter("n", _INT, REQUIRED, "how many there are after it"),
+        Parameter("by", _FIELD, Symbol("score"), "what the weights are made of"),
+        Parameter("weights", _words(*Weights), Symbol(Weights.SOFTMAX), "how values become weights"),
+        Parameter("temperature", Kind(Base.FLOAT, low=0.001, high=1000), 1.0, "the lower, the more the best ones get"),
+        Parameter("scheme", _words(*Scheme), Symbol(Scheme.MULTINOMIAL), "how the draws are made"),
+    ),
+    doc="Copies candidates as often as their weights say (particle filters; REBASE: `scheme = balanced`).",
+)
+
+SAMPLE = Signature(
+    "sample",
+    (
+        Parameter("pool", _POOL),
+        Parameter("k", _INT, REQUIRED, "how many"),
+        Parameter("by", Kind(Base.FIELD, optional=True), None, "a numeric field; without it all are alike"),
+        Parameter("temperature", Kind(Base.FLOAT, low=0.001, high=1000), 1.0, "the lower, the likelier the best"),
+    ),
+    doc="Draws `k` different candidates at random.",
+)
+
+AS_QUERY = Signature(
+    "as_query",
+    (Parameter("pool", Kind(Base.POOL, fields=("text",))),),
+    doc="The text of the first candidate as the question of what follows.",
+)
+
+SIZE = Signature(
+    "size", (Parameter("pool", _POOL),), doc="How many candidates; known when compiling where it is exact."
+)
+
+
+def _measure(kind: MeasureKind, by: str | None, doc: str, *more: Parameter) -> Signature:
+    field = Parameter("by", _FIELD, REQUIRED if by is None else Symbol(by), "what is looked at")
+    return Signature(kind.value, (Parameter("pool", Kind(Base.POOL, fields=("by",))), *more, field), doc=doc)
+
+
+MEASURES = (
+    _measure(MeasureKind.AGREEMENT, "answer", "The share of the largest group of equal values, 0 to 1."),
+    _measure(MeasureKind.ENTROPY, "answer", "The entropy of the groups of equal values, in nats."),
+    _measure(
+        MeasureKind.CERTAINTY,
+        "answer",
+        "1 where all values are equal, 0 where all differ (Fu et al., 2024, Certaindex).",
+    ),
+    _measure(
+        MeasureKind.BETA,
+        "answer",
+        "The probability that the largest group stays ahead of the second (Aggarwal et al., 2023).",
+    ),
+    _measure(
+        MeasureKind.DIRICHLET,
+        "answer",
+        "The probability that the largest group stays ahead of all others (Aggarwal et al., 2023).",
+    ),
+    _measure(
+        MeasureKind.WINDOW,
+        "answer",
+        "The share of the last `window` candidates that agree with the last one (Fu et al., 2024, Dynasor).",
+        Parameter("window", _INT, REQUIRED, "how many"),
+    ),
+    _measure(MeasureKind.MEAN, "score", "The mean of a numeric field."),
+    _measure(MeasureKind.LEAST, "score", "The least value of a numeric field."),
+    _measure(MeasureKind.GREATEST, "score", "The greatest value of a numeric field."),
+    _measure(MeasureKind.TOTAL, "score", "The sum of a numeric field."),
+    _measure(MeasureKind.ALL, None, "Whether a field is true of every candidate."),
+    _measure(MeasureKind.ANY, None, "Whether a field is true of some candidate."),
+)
 
 BUILTINS: dict[str, Signature] = {
-    s.name: s for s in (GENERATE, ASK, EXTRACT, VOTE, SORT, FILTER, TAKE, DEDUPE, HAS, SIZE)
-}
+    s.name: s
+    for s in (
+        GENERATE, EXTEND, ASK, PROBE, EXTRACT, VOTE, SORT, FILTER, TAKE, SAMPLE, RESAMPLE, DEDUPE, AS_QUERY, HAS, SIZE,
+        *MEASURES,
+    )
+}  # fmt: skip
+
+VALUES: dict[str, str] = {"empty": "A pool without candidates."}
+"""Built-in names that are no operators."""

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, cast
 from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostics, Label
 from pnyx.compiler.elaborate.bind import Bound, Given, bind
+from pnyx.compiler.elaborate.builtin_call import BuiltinCall
+from pnyx.compiler.elaborate.close import chosen_place
 from pnyx.compiler.elaborate.convert import Place, convert, fits
 from pnyx.compiler.elaborate.frames import Frame, TooLarge
 from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Parameter, Signature
-from pnyx.compiler.elaborate.lower import BuiltinCall, lower
+from pnyx.compiler.elaborate.loops import evaluate_each
+from pnyx.compiler.elaborate.lower import lower
+from pnyx.compiler.elaborate.lower_extern import lower_extern
 from pnyx.compiler.elaborate.scope import Environment, in_library
 from pnyx.compiler.elaborate.values import (
     ERROR,
@@ -37,6 +41,8 @@ MOST_FRAMES = 40
 def evaluate_pipe(elaborator: Elaborator, expression: syntax.Pipe, environment: Environment) -> Value:
     source = elaborator.evaluate(expression.source, environment)
     stage = expression.stage
+    if isinstance(stage, syntax.Each):
+        return evaluate_each(elaborator, source, stage, environment, expression.source)
     piped = Given(None, FilledArgument(None, source, _argument(expression.source)), expression.source.span)
     if isinstance(stage, syntax.Call) and not _has_hole(stage):
         callee = elaborator.evaluate(stage.callee, environment)
@@ -101,7 +107,7 @@ def _given(
         hole = isinstance(argument.value, syntax.Placeholder)
         value = None if hole else elaborator.evaluate(argument.value, environment, words=words)
         filled = FilledArgument(argument.name, value, argument, hole)
-        given.append(Given(argument.name, filled, argument.value.span, argument.name_span))
+        given.append(Given(argument.name, filled, chosen_place(elaborator, argument.value), argument.name_span))
     return given
 
 
@@ -135,7 +141,7 @@ def _memo_key(
     """What decides the result of a call in the program's own text to an operator that only sees its arguments. The
     alternatives of a choice share most of a pipeline, so most of their calls have been made before."""
     declaration = callee.operation.declaration
-    if elaborator.frames or (declaration is not None and not in_library(declaration)):
+    if elaborator.frames or elaborator.in_body or (declaration is not None and not in_library(declaration)):
         return None
     arguments = [(name, _identity(g.payload.value)) for part in (bound.values, bound.extra) for name, g in part.items()]
     if any(identity is None for _, identity in arguments):
@@ -158,12 +164,14 @@ def _identity(value: Value) -> object:
 
 def _result(elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span) -> Value:
     declaration, signature = callee.operation.declaration, callee.operation.signature
-    if declaration is not None:
+    if isinstance(declaration, syntax.OpDecl):
         return _inline(elaborator, declaration, signature, bound.values, call)
     values = _converted(elaborator, signature, bound.values, call, Environment())
     if values is None:
         return ERROR
     spans = {name: g.span for name, g in (*bound.values.items(), *bound.extra.items())}
+    if declaration is not None:
+        return lower_extern(elaborator, declaration, values, call)
     extra = {name: g.payload.value for name, g in bound.extra.items()}
     names = {name: g.name_span or g.span for name, g in bound.extra.items()}
     return lower(BuiltinCall(signature.name, values, extra, spans, names, call, elaborator))

@@ -15,7 +15,7 @@ from pnyx.compiler.elaborate.kinds import Signature
 from pnyx.compiler.elaborate.scope import Named
 from pnyx.compiler.source import Span
 
-__all__ = ["Assignment", "Choice", "Site", "name_sites"]
+__all__ = ["Assignment", "Choice", "Site", "name_sites", "site_of"]
 
 Site = tuple[str, int]
 Path = tuple[str, ...]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pnyx.compiler import syntax
+from pnyx.compiler.elaborate.choices import site_of
 from pnyx.compiler.elaborate.scope import Environment
 from pnyx.compiler.elaborate.unroll import range_values
 from pnyx.compiler.elaborate.values import ERROR, Value
+from pnyx.compiler.source import Span
 
 if TYPE_CHECKING:
     from pnyx.compiler.elaborate.evaluate import Elaborator
 
-__all__ = ["close_choice"]
+__all__ = ["chosen_place", "close_choice"]
 
 
 def close_choice(elaborator: Elaborator, expression: syntax.Tune, environment: Environment, *, words: bool) -> Value:
@@ -37,6 +39,15 @@ def close_choice(elaborator: Elaborator, expression: syntax.Tune, environment: E
     if isinstance(chosen, int):
         return chosen
     return elaborator.evaluate(chosen, environment, words=words)
+
+
+def chosen_place(elaborator: Elaborator, expression: syntax.Expr) -> Span:
+    """Where a value that has been evaluated is written: of a choice, the option that was taken."""
+    if not isinstance(expression, syntax.Tune) or any(isinstance(o, syntax.Range) for o in expression.options):
+        return expression.span
+    assignment = elaborator.assignment
+    choice = assignment.met.get(assignment.names.get(site_of(expression), ""))
+    return expression.span if choice is None else expression.options[choice.chosen].span
 
 
 def _options(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pnyx.compiler.diagnostics import Label, Reporter
+from pnyx.compiler.diagnostics import Label, Reporter, rename
 from pnyx.compiler.elaborate.kinds import Base, Kind
 from pnyx.compiler.elaborate.values import (
     ERROR,
@@ -21,7 +21,7 @@ from pnyx.compiler.elaborate.values import (
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.operators import Action, OnFail
 from pnyx.compiler.source import Span
-from pnyx.compiler.types import Chat, Pool, Size
+from pnyx.compiler.types import Chat, Pool, Scalar, Size
 
 __all__ = ["Place", "convert", "fits", "provider_of"]
 
@@ -35,6 +35,15 @@ _PROVIDERS = {
     "votes": "vote",
     "logprob": "generate(model)",
     "model": "generate(model)",
+    "finished": "extend(model)",
+}
+
+
+_LATE: dict[Base, tuple[str, ...]] = {
+    Base.TEXT: ("text", "any"),
+    Base.INT: ("int", "any"),
+    Base.FLOAT: ("float", "int", "any"),
+    Base.BOOL: ("bool", "any"),
 }
 
 
@@ -65,6 +74,8 @@ def convert(
         return ERROR
     if value is None and kind.optional:
         return None
+    if kind.late and isinstance(value, GraphValue) and isinstance(value.node.type, Scalar):
+        return value if value.node.type.base in _LATE[kind.base] else _wrong(value, kind, place, reporter)
     match kind.base:
         case Base.ANY:
             return value
@@ -144,6 +155,7 @@ def _convert_word(value: Value, kind: Kind, place: Place, reporter: Reporter) ->
         f"`{place.parameter}` of `{place.operator}` cannot be `{value.name}`",
         place.span,
         help=f"did you mean `{likely}`?" if likely else f"it is one of {', '.join(f'`{w}`' for w in kind.words)}",
+        fixes=rename(place.span, value.name, likely),
     )
     return ERROR
 
@@ -162,6 +174,8 @@ def _convert_graph(value: Value, kind: Kind, place: Place, reporter: Reporter, f
     if not isinstance(value, GraphValue):
         return _wrong(value, kind, place, reporter)
     type_ = value.node.type
+    if not isinstance(type_, Chat | Pool):
+        return _wrong(value, kind, place, reporter)
     if isinstance(type_, Chat):
         if kind.base is not Base.POOL:
             return value
@@ -177,10 +191,16 @@ def _misplaced(wanted: str, value: GraphValue, place: Place, reporter: Reporter,
         "E301",
         f"`{place.operator}` works on {wanted}, and this is {describe(value)}",
         place.call,
-        secondary=[Label(place.span, describe(value))] if place.span != place.call else (),
+        secondary=_shown_source(value, place),
         help=help,
     )
     return ERROR
+
+
+def _shown_source(value: GraphValue, place: Place) -> list[Label]:
+    """Where a pool is made, or where the question stands; where that is not the place of the fault itself."""
+    span = value.node.span if isinstance(value.node.type, Pool) and value.node.span is not None else place.span
+    return [Label(span, describe(value))] if span != place.call and span.source == place.call.source else []
 
 
 def _check_pool(
@@ -196,7 +216,7 @@ def _check_pool(
             help="change the size that is declared, or take as many as it says",
         )
         return ERROR
-    for name in kind.fields:
+    for name in kind.fields if type_.size.high else ():
         named = fields.get(name)
         if named is ERROR or isinstance(named, str):  # no field, which is a fault of its own
             continue
@@ -210,6 +230,7 @@ def _check_pool(
                 f"no `{wanted}` here",
                 secondary=produced,
                 help=f"did you mean `{likely}`?" if likely else provider_of(wanted),
+                fixes=rename(place.call, wanted, likely),
             )
             return ERROR
     return value
@@ -245,7 +266,7 @@ def _wrong(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
             f"`{place.parameter}` of `{place.operator}` must be known when compiling, and this is {describe(value)}",
             place.span,
             f"expected {kind}",
-            help="pools and questions exist only while the pipeline runs",
+            help=_LATE_HELP if isinstance(value.node.type, Scalar) else _known_in_time(value, kind),
         )
         return ERROR
     reporter.report(
@@ -256,6 +277,17 @@ def _wrong(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
         help=_way_out(value, kind, place),
     )
     return ERROR
+
+
+def _known_in_time(value: GraphValue, kind: Kind) -> str:
+    """What to write in place of a pool or the question, which exist only while a pipeline runs."""
+    if kind.base is Base.INT and isinstance(value.node.type, Pool):
+        return "write a number; how many candidates a pool has is `size(pool)`, where that is known"
+    wanted = {Base.MODEL: "name a declared model", Base.TEXT: "write a text", Base.FIELD: "name a field: `by = score`"}
+    return f"{wanted.get(kind.base, 'write the value')}: pools and questions exist only while the pipeline runs"
+
+
+_LATE_HELP = "choose between the cases with `match` or `if`, each with a value of its own"
 
 
 def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
@@ -269,8 +301,28 @@ def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
         case Base.FIELD, str():
             word = value if value.isidentifier() else "score"
             return f"the name of a field is written without quotes: `{place.parameter} = {word}`"
-        case Base.INT, float():
+        case Base.INT, _:
             return "write a whole number"
+        case Base.FLOAT, _:
+            return "write a number, such as `0.7`"
+        case Base.TEXT | Base.CONSTANT, _:
+            return 'write a text between double quotes: `"…"`'
+        case Base.BOOL, _:
+            return "write `true` or `false`"
+        case Base.MODEL, _:
+            return "name a model that is declared: `model NAME = \"…\"`"
+        case Base.PROMPT, _:
+            return "name a prompt that is declared: `prompt NAME(query) = \"…\"`"
+        case Base.OP, _:
+            return "name an operator, or fill it in but for one argument: `critique(_, judge)`"
+        case Base.FIELD, _:
+            return f"name a field: `{place.parameter} = score`"
+        case Base.POLICY, _:
+            return "write `keep`, `drop`, `fail` or `retry(2) then drop`"
+        case Base.CHOICE, _:
+            return f"write one of {', '.join(f'`{w}`' for w in kind.words)}"
+        case Base.LIST, _:
+            return "write a list: `[a, b]`"
         case Base.POOL | Base.CHAT | Base.SUBJECT, OpValue():
             return "call it: write its arguments in brackets"
         case Base.POOL | Base.CHAT | Base.SUBJECT, _:

@@ -9,18 +9,24 @@ bounded by `MOST_STEPS` and `MOST_NODES`, and inlining in depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, Label
+from pnyx.compiler.diagnostics import Diagnostics, Fix, Label
 from pnyx.compiler.elaborate.arithmetic import bounded, compute
-from pnyx.compiler.elaborate.builtin import BUILTINS
+from pnyx.compiler.elaborate.bodies import BodyFrame
+from pnyx.compiler.elaborate.branches import branch_if, evaluate_match, evaluate_otherwise
+from pnyx.compiler.elaborate.builtin import BUILTINS, VALUES
 from pnyx.compiler.elaborate.call import check_result, evaluate_call, evaluate_default, evaluate_pipe
 from pnyx.compiler.elaborate.choices import Assignment
 from pnyx.compiler.elaborate.close import close_choice
 from pnyx.compiler.elaborate.convert import Place, convert
+from pnyx.compiler.elaborate.endings import no_value_help, value_at_end
 from pnyx.compiler.elaborate.frames import Frame, TooLarge
 from pnyx.compiler.elaborate.kinds import Base, Kind
+from pnyx.compiler.elaborate.loops import assigned_by, evaluate_loop
+from pnyx.compiler.elaborate.scalars import field_of
 from pnyx.compiler.elaborate.scope import Environment, ModuleScope, in_library
 from pnyx.compiler.elaborate.unroll import range_values, unroll_for, unroll_repeat
 from pnyx.compiler.elaborate.values import (
@@ -34,11 +40,11 @@ from pnyx.compiler.elaborate.values import (
     Value,
     describe,
 )
-from pnyx.compiler.graph import Node, node
+from pnyx.compiler.graph import Graph, Node, node
 from pnyx.compiler.inference import result_type
-from pnyx.compiler.operators import Action, Ask, OnFail, Operator
+from pnyx.compiler.operators import Action, Ask, Empty, Input, OnFail, Operator
 from pnyx.compiler.source import Span
-from pnyx.compiler.types import Pool
+from pnyx.compiler.types import CHAT, Chat, Pool
 
 __all__ = ["Elaborator"]
 
@@ -57,6 +63,8 @@ class Elaborator:
         self.assignment = assignment
         self._diagnostics = diagnostics
         self.frames: list[Frame] = []
+        self.query = node(Input(), (), CHAT, label="query")
+        self._bodies = [BodyFrame("")]
         self.reports = 0
         self._steps = 0
         self._nodes = 0
@@ -74,7 +82,8 @@ class Elaborator:
                 "E306",
                 "this block has no value",
                 block.span,
-                help="end it with the expression that is its result",
+                help=no_value_help(block),
+                fixes=value_at_end(block),
             )
             return ERROR
         return value
@@ -117,15 +126,13 @@ class Elaborator:
             case syntax.For():
                 unroll_for(self, statement, environment)
             case syntax.Loop():
-                self._not_yet("loop", statement.span, "unroll it: `repeat COUNT { … }`")
-                self.poison(statement.body, environment)
+                evaluate_loop(self, statement, environment)
         return None
 
     def poison(self, block: syntax.Block, environment: Environment) -> None:
         """What a skipped body would have assigned is unknown, so nothing that uses it reports again."""
-        for statement in block.statements:
-            if isinstance(statement, syntax.Assign):
-                environment.assign(statement.name, ERROR)
+        for name in assigned_by(block):
+            environment.assign(name, ERROR)
 
     # Expressions ---------------------------------------------------------------------------------
 
@@ -167,8 +174,15 @@ class Elaborator:
                     help="it is an argument of a call: `critique(_, judge)`",
                 )
                 return ERROR
-            case syntax.Match() | syntax.Each() | syntax.Field():
-                return self._refuse(expression, environment)
+            case syntax.Match():
+                return evaluate_match(self, expression, environment)
+            case syntax.Otherwise():
+                return evaluate_otherwise(self, expression, environment)
+            case syntax.Field():
+                return field_of(self, expression, environment)
+            case syntax.Each():
+                self.report("E301", "`each` stands behind a pool", expression.span, help="write `pool |> each x { … }`")
+                return ERROR
 
     def _number(self, expression: syntax.Number) -> Value:
         if expression.unit is not None:
@@ -180,23 +194,6 @@ class Elaborator:
             )
             return ERROR
         return expression.value
-
-    def _refuse(self, expression: syntax.Match | syntax.Each | syntax.Field, environment: Environment) -> Value:
-        match expression:
-            case syntax.Match():
-                self._not_yet("match", expression.span, "`if` over a compile-time value chooses when compiling")
-            case syntax.Each():
-                self._not_yet("each", expression.span, "`ask(model, prompt)` asks about every candidate by itself")
-            case syntax.Field():
-                value = self.evaluate(expression.value, environment)
-                if value is not ERROR:
-                    help = "an operator's `by = FIELD` reads a field of every candidate"
-                    self._not_yet("`.` on a value", expression.span, help)
-        return ERROR
-
-    def _not_yet(self, form: str, span: Span, help: str) -> None:
-        shown = form if form.startswith("`") else f"`{form}`"
-        self.report("E501", f"{shown} is not compiled yet", span, help=help)
 
     def _name(self, expression: syntax.Name, environment: Environment, *, words: bool) -> Value:
         holder = environment.holder(expression.name)
@@ -210,7 +207,7 @@ class Elaborator:
 
     def _global(self, expression: syntax.Name, environment: Environment) -> Value:
         name = expression.name
-        if name in self.scope.unread and not environment.from_library:
+        if self.scope.is_doubtful(name) and not environment.from_library:
             return ERROR
         declaration = self.scope.find(name, from_library=environment.from_library)
         match declaration:
@@ -218,7 +215,7 @@ class Elaborator:
                 return ModelValue(name)
             case syntax.PromptDecl():
                 return self.scope.prompt(declaration, self) or ERROR
-            case syntax.OpDecl():
+            case syntax.OpDecl() | syntax.ExternDecl():
                 return OpValue(Operation(self.scope.signature_of(declaration), declaration))
             case syntax.LetDecl():
                 return self._let(declaration, expression.span)
@@ -231,15 +228,16 @@ class Elaborator:
                     help="declare the shared part as an `op` and call it from both",
                 )
                 return ERROR
-            case syntax.ExternDecl():
-                self._not_yet("extern op", expression.span, "write the operator in Pnyx, over `ask`")
-                return ERROR
             case syntax.SettingsDecl():
                 self.report("E301", f"`{name}` is a {declaration.kind}, not a value", expression.span)
                 return ERROR
+            case syntax.StateDecl():
+                return ERROR  # pipelines have it as a local name; elsewhere its use has been reported
             case None:
                 if name in BUILTINS:
                     return OpValue(Operation(BUILTINS[name]))
+                if name in VALUES:
+                    return self.make(Empty(), [], self.query, expression.span, name)
                 self._unknown(expression, environment)
                 return ERROR
 
@@ -291,8 +289,7 @@ class Elaborator:
         if condition is ERROR:
             return ERROR
         if isinstance(condition, GraphValue):
-            self._not_yet("`if` over a run-time value", expression.condition.span, "use a compile-time condition")
-            return ERROR
+            return branch_if(self, expression, condition, environment)
         if not isinstance(condition, bool):
             self.report(
                 "E301",
@@ -310,8 +307,48 @@ class Elaborator:
 
     # Nodes and reports ---------------------------------------------------------------------------
 
-    def make(self, operator: Operator, inputs: Sequence[Node], query: Node, call: Span, name: str) -> GraphValue:
-        """A node of the graph, under the name and place that a reader of the program knows."""
+    @property
+    def salt(self) -> str:
+        """Of the body that is being elaborated; empty outside."""
+        return self._bodies[-1].salt
+
+    @property
+    def in_body(self) -> bool:
+        return len(self._bodies) > 1
+
+    @contextmanager
+    def inside(self, frame: BodyFrame) -> Iterator[BodyFrame]:
+        """While a body is elaborated, the nodes made are its own."""
+        self._bodies.append(frame)
+        try:
+            yield frame
+        finally:
+            self._bodies.pop()
+
+    @contextmanager
+    def reporting_to(self, found: Diagnostics) -> Iterator[None]:
+        """For trials: their reports may turn out not to hold."""
+        before, self._diagnostics = self._diagnostics, found
+        try:
+            yield
+        finally:
+            self._diagnostics = before
+
+    def adopt(self, found: Diagnostics) -> None:
+        self._diagnostics.extend(found)
+
+    def make(
+        self,
+        operator: Operator,
+        inputs: Sequence[Node],
+        query: Node,
+        call: Span,
+        name: str,
+        *,
+        bodies: Sequence[Graph] = (),
+    ) -> GraphValue:
+        """A node of the graph, under the name and place that a reader of the program knows. Raises TypeFault where
+        single values do not go together; what is wrong with the inputs of operators is found before."""
         self._nodes += 1
         if self._nodes > MOST_NODES:
             self._too_large(call, f"the program has more than {MOST_NODES} nodes")
@@ -322,10 +359,13 @@ class Elaborator:
                 break
         if isinstance(operator, Ask) and operator.into not in (None, label) and label != name:
             label = f"{label}.{operator.into}"
-        type_ = result_type(operator, [i.type for i in inputs])
+        type_ = result_type(operator, [i.type for i in inputs], bodies)
         if isinstance(type_, Pool) and type_.size.high > MOST_CANDIDATES:
             self._too_large(call, f"a pool of {type_.size} candidates", "a pool has up to a million")
-        return GraphValue(node(operator, inputs, type_, label=label, span=span), query)
+        made = node(operator, inputs, type_, label=label, span=span, salt=self.salt, bodies=bodies)
+        if not any(made.digest in outer.made for outer in self._bodies[:-1]):
+            self._bodies[-1].made.add(made.digest)
+        return GraphValue(made, made if isinstance(type_, Chat) else query)
 
     def convert(self, value: Value, kind: Kind, place: Place, fields: dict[str, Value] | None = None) -> Value:
         return convert(value, kind, place, self, fields)
@@ -339,6 +379,7 @@ class Elaborator:
         *,
         secondary: Iterable[Label] = (),
         help: str | None = None,
+        fixes: Iterable[Fix] = (),
     ) -> None:
         """A problem inside the standard library is the caller's: it is shown at the program's own call."""
         self.reports += 1
@@ -346,14 +387,14 @@ class Elaborator:
         for frame in self.frames:
             if in_library(frame.declaration):
                 if span.source is frame.declaration.span.source:
-                    span, label = frame.call, label or f"inside `{frame.declaration.name}`"
+                    span, label, fixes = frame.call, label or f"inside `{frame.declaration.name}`", ()
                 others = [o for o in others if o.span.source is span.source]
                 break
         for frame in reversed(self.frames):
             if not in_library(frame.declaration) and frame.call.source is span.source and frame.call != span:
                 others.append(Label(frame.call, "called here"))
                 break
-        self._diagnostics.report(code, message, span, label, secondary=others, help=help)
+        self._diagnostics.report(code, message, span, label, secondary=others, help=help, fixes=fixes)
 
     def step(self, span: Span, steps: int = 1) -> None:
         self._steps += steps

@@ -5,8 +5,9 @@ Only what holds for every call is reported, so faults that depend on a number (r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostics
@@ -17,18 +18,25 @@ from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Kind, Parameter
 from pnyx.compiler.elaborate.scope import ModuleScope, signature_of
 from pnyx.compiler.elaborate.values import GraphValue, ModelValue, PolicyValue, Symbol, Value
 from pnyx.compiler.graph import Node, node
-from pnyx.compiler.operators import Input, OnFail
+from pnyx.compiler.operators import Input, OnFail, Param
 from pnyx.compiler.types import CHAT, Pool, Size
 
 __all__ = ["check_alone"]
 
-_ALWAYS = {"E206", "E301", "E302", "E306", "E307", "E405", "E501"}
+_ALWAYS = {"E206", "E301", "E302", "E306", "E307", "E310", "E311", "E312", "E313", "E315", "E405"}
 
 
 def check_alone(
-    declaration: syntax.OpDecl, scope: ModuleScope, sites: Mapping[Site, str], diagnostics: Diagnostics
+    declaration: syntax.OpDecl,
+    scope: ModuleScope,
+    sites: Mapping[Site, str],
+    diagnostics: Diagnostics,
+    begin: Callable[[Assignment, Diagnostics], Elaborator] | None = None,
 ) -> int:
-    """Reports the faults of an operator's body that every call of it would have; returns the effort that took."""
+    """Reports the faults of an operator's body that every call of it would have; returns the effort that took.
+
+    `begin` makes the elaborator, where not a plain one is wanted.
+    """
     query = node(Input(), (), CHAT, label="query", span=declaration.name_span)
     values: dict[str, Value] = {}
     for parameter in signature_of(declaration).parameters:
@@ -36,22 +44,22 @@ def check_alone(
             continue
         if parameter.kind.base in (Base.ANY, Base.OP, Base.PROMPT, Base.LIST, Base.SUBJECT):
             return 0
-        values[parameter.name] = _stand_in(parameter, query)
+        values[parameter.name] = _stand_in(parameter, query, len(values))
     found = Diagnostics()
-    elaborator = Elaborator(scope, Assignment(sites), found)
+    elaborator = (begin or partial(Elaborator, scope))(Assignment(sites), found)
     with suppress(TooLarge, RecursionError):
         elaborator.alone(declaration, values)
     diagnostics.extend(d for d in found if d.code in _ALWAYS)
     return elaborator.effort
 
 
-def _stand_in(parameter: Parameter, query: Node) -> Value:
+def _stand_in(parameter: Parameter, query: Node, index: int) -> Value:
     kind = parameter.kind
     match kind.base:
         case Base.CHAT:
             return GraphValue(query, query)
         case Base.POOL:
-            return GraphValue(node(Input(), (), _pool(kind), label=parameter.name), query)
+            return GraphValue(node(Param(index=index), (), _pool(kind), label=parameter.name), query)
         case Base.MODEL:
             return ModelValue(parameter.name)
         case Base.FIELD:

@@ -48,7 +48,7 @@ class Kind:
 
     `words`: the words of a CHOICE. `fields`: those a POOL must have; a name of another parameter of kind FIELD stands
     for its value. `element`: of a LIST; `single` lets one element stand for a list of one. `low`, `high`: bounds of a
-    number, both included. `size`: bounds of a declared pool.
+    number, both included. `size`: bounds of a declared pool. `late`: a single value known only at run time will do.
     """
 
     base: Base
@@ -60,6 +60,7 @@ class Kind:
     low: float | None = None
     high: float | None = None
     size: tuple[int, int | None] | None = None
+    late: bool = False
 
     def __str__(self) -> str:
         text = self.base.value
@@ -100,7 +101,7 @@ class Signature:
     returns: Kind | None = None
     variables: bool = False
     doc: str = ""
-    declaration: syntax.OpDecl | None = field(default=None, compare=False)
+    declaration: syntax.OpDecl | syntax.ExternDecl | None = field(default=None, compare=False)
 
     def parameter(self, name: str) -> Parameter | None:
         return self._by_name.get(name)
@@ -133,4 +134,5 @@ def kind_of(written: syntax.TypeExpr | None) -> Kind | None:
     element = kind_of(written.arguments[0]) if base is Base.LIST and written.arguments else None
     if base is Base.LIST and element is None:
         element = Kind(Base.ANY, optional=True)
-    return Kind(base, written.optional, fields=written.fields or (), element=element, size=written.size)
+    late = base in (Base.TEXT, Base.INT, Base.FLOAT, Base.BOOL)
+    return Kind(base, written.optional, fields=written.fields or (), element=element, size=written.size, late=late)

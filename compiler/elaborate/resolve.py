@@ -1,4 +1,4 @@
-"""Names, checked everywhere in a file: also in branches that are not taken and operators that nothing calls.
+"""Names, checked everywhere in a program: also in branches that are not taken and operators that nothing calls.
 
 Reports unknown names, arguments that do not fit, faulty prompts and model options, and names that nothing uses. Values
 and types are the elaborator's.
@@ -7,13 +7,19 @@ and types are the elaborator's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, Label
+from pnyx.compiler.diagnostics import Diagnostics, Label, rename
 from pnyx.compiler.elaborate.bind import Given, bind
-from pnyx.compiler.elaborate.kinds import WORDS, Signature
+from pnyx.compiler.elaborate.builtin import VALUES
+from pnyx.compiler.elaborate.circles import check_circles
+from pnyx.compiler.elaborate.externs import check_extern
+from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Signature
 from pnyx.compiler.elaborate.scope import ModuleScope, check_types
+from pnyx.compiler.elaborate.states import check_state
 from pnyx.compiler.elaborate.templates import check_prompt
+from pnyx.compiler.limits import read_limits
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.source import Span
 
@@ -27,47 +33,48 @@ MODEL_OPTIONS = {
 }
 
 _COUNTS = ("parameters", "context")
+# What is declared to be used; operators and pipelines may be there for whoever imports the file or runs it.
+_USED = (syntax.ModelDecl, syntax.PromptDecl, syntax.LetDecl, syntax.StateDecl)
 
 
-def resolve(scope: ModuleScope, diagnostics: Diagnostics) -> Diagnostics:
-    """Checks the program's own declarations. Returns warnings of unused names, for a file that turns out sound: in a
+def resolve(scope: ModuleScope, diagnostics: Diagnostics, used: Iterable[str] = ()) -> Diagnostics:
+    """Checks what the program declares, but benchmarks and searches, which give the names that they have `used`.
+
+    Returns warnings of names that its own file declares and nothing uses, for a program that turns out sound: in a
     faulty one the use may be what is faulty."""
     unused = Diagnostics()
-    used: set[str] = set()
+    seen = set(used)
+    lets: dict[str, set[str]] = {}
     for declaration in scope.own.values():
         match declaration:
             case syntax.ModelDecl():
                 _check_model(declaration, diagnostics)
             case syntax.PromptDecl():
                 check_prompt(declaration, diagnostics)
-            case syntax.OpDecl() | syntax.PipelineDecl():
+            case syntax.OpDecl():
                 check_types(declaration, diagnostics)
-                _Resolver(scope, diagnostics, used).declaration(declaration, unused)
+                _Resolver(scope, diagnostics, seen).declaration(declaration, unused)
+            case syntax.PipelineDecl():
+                check_types(declaration, diagnostics)
+                read_limits(declaration.limits, diagnostics)
+                _Resolver(scope, diagnostics, seen, in_pipeline=True).declaration(declaration, unused)
             case syntax.LetDecl():
-                _Resolver(scope, diagnostics, used).expression(declaration.value)
-            case syntax.ExternDecl() | syntax.SettingsDecl():
-                _refuse(declaration, diagnostics)
-                used.update(_names_in(declaration))
-    _report_unused(scope, used, unused)
+                lets[declaration.name] = set()
+                _Resolver(scope, diagnostics, lets[declaration.name]).expression(declaration.value)
+                seen |= lets[declaration.name]
+            case syntax.StateDecl():
+                check_state(declaration, diagnostics)
+                _Resolver(scope, diagnostics, seen).expression(declaration.value)
+            case syntax.ExternDecl():
+                check_extern(declaration, diagnostics)
+                _Resolver(scope, diagnostics, seen).defaults(declaration.params)
+            case syntax.SettingsDecl():
+                pass
+            case _:
+                assert_never(declaration)
+    check_circles(scope, lets, diagnostics)
+    _report_unused(scope, seen, unused)
     return unused
-
-
-def _names_in(declaration: syntax.ExternDecl | syntax.SettingsDecl) -> Iterable[str]:
-    if isinstance(declaration, syntax.SettingsDecl):
-        for setting in declaration.settings:
-            if isinstance(setting.value, syntax.Name):
-                yield setting.value.name
-
-
-def _refuse(declaration: syntax.ExternDecl | syntax.SettingsDecl, diagnostics: Diagnostics) -> None:
-    extern = isinstance(declaration, syntax.ExternDecl)
-    form = "extern op" if extern else declaration.kind if isinstance(declaration, syntax.SettingsDecl) else ""
-    diagnostics.report(
-        "E501",
-        f"`{form}` is not compiled yet",
-        declaration.name_span,
-        help="write the operator in Pnyx, over `ask`" if extern else "remove it; the pipelines run without it",
-    )
 
 
 def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> None:
@@ -85,6 +92,7 @@ def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> Non
                 f"a model has no option `{option.name}`",
                 place,
                 help=f"did you mean `{likely}`?" if likely else f"the options are {listed}",
+                fixes=rename(place, option.name, likely),
             )
         elif not isinstance(option.value, syntax.Number) or option.value.unit not in (None, "$"):
             diagnostics.report(
@@ -110,12 +118,11 @@ def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> Non
 
 
 def _report_unused(scope: ModuleScope, used: set[str], diagnostics: Diagnostics) -> None:
-    if not any(isinstance(d, syntax.PipelineDecl) for d in scope.own.values()):
+    own = {name: declaration for name, declaration in scope.own.items() if scope.in_main(declaration)}
+    if not any(isinstance(d, syntax.PipelineDecl) for d in own.values()):
         return
-    for name, declaration in scope.own.items():
-        if isinstance(declaration, syntax.ModelDecl | syntax.PromptDecl | syntax.LetDecl) and not (
-            name in used or name.startswith("_")
-        ):
+    for name, declaration in own.items():
+        if isinstance(declaration, _USED) and not (name in used or name.startswith("_")):
             _warn_unused(name, declaration.name_span, diagnostics)
 
 
@@ -123,31 +130,45 @@ def _warn_unused(name: str, span: Span, diagnostics: Diagnostics) -> None:
     diagnostics.report("W702", f"`{name}` is never used", span, help=f"remove it, or call it `_{name}`")
 
 
+_UNHEARD = "declare it before its use, or check the spelling"
+
+
+def _wants_model(kind: Kind) -> bool:
+    return Base.MODEL in (kind.base, kind.element.base if kind.element is not None else None)
+
+
 class _Resolver:
     """Walks one declaration. `locals` is a stack of blocks; `read` are the local names that something uses; `unseen`
-    those of the parameters, while their defaults are looked at."""
+    those of the parameters, while their defaults are looked at. Only pipelines see what is `state`."""
 
-    def __init__(self, scope: ModuleScope, diagnostics: Diagnostics, used: set[str]) -> None:
+    def __init__(
+        self, scope: ModuleScope, diagnostics: Diagnostics, used: set[str], *, in_pipeline: bool = False
+    ) -> None:
         self._scope = scope
+        self._in_pipeline = in_pipeline
         self._diagnostics = diagnostics
         self._used = used
         self._locals: list[dict[str, Span]] = [{}]
         self._assigned: dict[str, Span] = {}
         self._read: set[str] = set()
         self._unseen: set[str] = set()
+        self._model_wanted = False
 
     def declaration(self, declaration: syntax.OpDecl | syntax.PipelineDecl, unused: Diagnostics) -> None:
-        self._unseen = {p.name for p in declaration.params}
-        for parameter in declaration.params:
+        self.defaults(declaration.params)
+        self._locals[0].update((p.name, p.name_span) for p in declaration.params)
+        self._block(declaration.body)
+        for name, span in self._assigned.items():
+            if name not in self._read and not name.startswith("_") and self._scope.in_main(declaration):
+                _warn_unused(name, span, unused)
+
+    def defaults(self, parameters: Sequence[syntax.Param]) -> None:
+        self._unseen = {p.name for p in parameters}
+        for parameter in parameters:
             if parameter.default is not None:
                 words = parameter.type is not None and parameter.type.name in ("Field", "Policy")
                 self.expression(parameter.default, words=words)
         self._unseen = set()
-        self._locals[0].update((p.name, p.name_span) for p in declaration.params)
-        self._block(declaration.body)
-        for name, span in self._assigned.items():
-            if name not in self._read and not name.startswith("_"):
-                _warn_unused(name, span, unused)
 
     def _block(self, block: syntax.Block, *names: tuple[str, Span], words: bool = False) -> None:
         self._locals.append(dict(names))
@@ -158,10 +179,7 @@ class _Resolver:
     def _statement(self, statement: syntax.Statement, *, words: bool) -> None:
         match statement:
             case syntax.Assign():
-                self.expression(statement.value)
-                self._assigned.setdefault(statement.name, statement.name_span)
-                if not any(statement.name in block for block in self._locals):
-                    self._locals[-1][statement.name] = statement.name_span
+                self._assign(statement)
             case syntax.Discard():
                 self.expression(statement.value, words=words)
             case syntax.Repeat():
@@ -176,10 +194,22 @@ class _Resolver:
                 if statement.until is not None:
                     self.expression(statement.until)
 
+    def _assign(self, statement: syntax.Assign) -> None:
+        self.expression(statement.value)
+        name, is_local = statement.name, any(statement.name in block for block in self._locals)
+        if self._in_pipeline and not is_local and isinstance(self._scope.find(name), syntax.StateDecl):
+            return
+        self._assigned.setdefault(name, statement.name_span)
+        if not is_local:
+            self._locals[-1][name] = statement.name_span
+
     def expression(self, expression: syntax.Expr, *, words: bool = False) -> None:
         match expression:
             case syntax.Name():
                 self._name(expression, words=words)
+            case syntax.Otherwise():
+                self.expression(expression.value)
+                self._branch(expression.fallback)
             case syntax.Pipe():
                 self.expression(expression.source)
                 self._stage(expression)
@@ -206,16 +236,20 @@ class _Resolver:
             case syntax.Match():
                 self.expression(expression.value)
                 for arm in expression.arms:
-                    if isinstance(arm.value, syntax.Block):
-                        self._block(arm.value)
-                    else:
-                        self.expression(arm.value)
+                    self.expression(arm.pattern)
+                    self._branch(arm.value)
             case syntax.Each():
                 self._block(expression.body, (expression.name, expression.name_span))
             case syntax.Policy():
                 self.expression(expression.retries)
             case _:
                 pass
+
+    def _branch(self, branch: syntax.Expr | syntax.Block) -> None:
+        if isinstance(branch, syntax.Block):
+            self._block(branch)
+        else:
+            self.expression(branch)
 
     def _if(self, expression: syntax.If, *, words: bool) -> None:
         self.expression(expression.condition)
@@ -229,18 +263,27 @@ class _Resolver:
         name = expression.name
         if any(name in block for block in self._locals):
             self._read.add(name)
-        elif words or name in self._scope.unread:
+        elif words or self._scope.is_doubtful(name):
             return
-        elif self._scope.find(name) is not None or self._scope.signature(name) is not None:
+        elif isinstance(found := self._scope.find(name), syntax.StateDecl) and not self._in_pipeline:
+            message = f"the state `{name}` is seen by pipelines alone"
+            help = f"pass it as an argument: `op NAME(…, {name})`"
+            declared = [Label(found.name_span, "declared here")]
+            self._diagnostics.report("E211", message, expression.span, secondary=declared, help=help)
+        elif found is not None or self._scope.signature(name) is not None or name in VALUES:
             self._used.add(name)
         else:
-            self._diagnostics.report("E201", f"there is no `{name}`", expression.span, help=self._meant(name))
+            self._unknown(name, expression.span)
 
-    def _meant(self, name: str) -> str:
+    def _unknown(self, name: str, span: Span) -> None:
+        likely = None
         if name in self._unseen:
-            return "a default cannot use another parameter; make it `none`, and choose in the body"
-        likely = self._scope.suggest(name, [n for block in self._locals for n in block])
-        return f"did you mean `{likely}`?" if likely else "declare it before its use, or check the spelling"
+            help = "a default cannot use another parameter; make it `none`, and choose in the body"
+        else:
+            likely = self._scope.suggest(name, [n for block in self._locals for n in block])
+            unheard = f'declare it: `model {name} = "…"`' if self._model_wanted else _UNHEARD
+            help = f"did you mean `{likely}`?" if likely else unheard
+        self._diagnostics.report("E201", f"there is no `{name}`", span, help=help, fixes=rename(span, name, likely))
 
     def _stage(self, pipe: syntax.Pipe) -> None:
         stage = pipe.stage
@@ -282,4 +325,6 @@ class _Resolver:
                 words = parameter.kind.base in WORDS
             else:
                 words = signature is None or not signature.variables
+            outer, self._model_wanted = self._model_wanted, parameter is not None and _wants_model(parameter.kind)
             self.expression(argument.value, words=words)
+            self._model_wanted = outer

@@ -1,25 +1,28 @@
 """What names mean: the declarations of a program over those of the standard library, and local names.
 
-Invariant: models, prompts, operators, pipelines and `let` values share one namespace; a program may redeclare a name of
+Invariant: everything that a program declares, in all its files, shares one namespace; a program may redeclare a name of
 the standard library, never one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter
-from pnyx.compiler.elaborate.builtin import BUILTINS
+from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter, rename
+from pnyx.compiler.elaborate.builtin import BUILTINS, VALUES
 from pnyx.compiler.elaborate.kinds import REQUIRED, TYPE_NAMES, Base, Kind, Parameter, Signature, kind_of
 from pnyx.compiler.elaborate.templates import prompt_text
 from pnyx.compiler.elaborate.values import PromptValue, Value
+from pnyx.compiler.modules import Imports
 from pnyx.compiler.nearest import nearest
 from pnyx.library import LIBRARY_PREFIX
 
-__all__ = ["Environment", "ModuleScope", "Named", "check_types", "in_library", "signature_of"]
+__all__ = [
+    "Environment", "ModuleScope", "Named", "check_annotation", "check_types", "in_library", "signature_of",
+]  # fmt: skip
 
 Named: TypeAlias = (
     syntax.ModelDecl
@@ -27,6 +30,7 @@ Named: TypeAlias = (
     | syntax.OpDecl
     | syntax.PipelineDecl
     | syntax.LetDecl
+    | syntax.StateDecl
     | syntax.ExternDecl
     | syntax.SettingsDecl
 )
@@ -34,25 +38,46 @@ Named: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class ModuleScope:
-    """`own` are the program's declarations, `library` the standard library's; `unread` names exist, but their
-    declarations are faulty, so their uses are not."""
+    """`own` are the declarations of all the program's files, `library` the standard library's; `main` is the name of
+    the source that is the program. `unread` names exist, but their declarations are faulty, so their uses are not;
+    `complete` says that an unknown name is unknown indeed, and not one of a file that could not be read."""
 
     own: dict[str, Named]
     library: dict[str, Named]
-    unread: Set[str] = frozenset()
+    main: str = ""
+    unread: set[str] = field(default_factory=set)
+    complete: bool = True
     defaults: dict[tuple[str, str], Value] = field(default_factory=dict)
     results: dict[tuple[object, ...], Value] = field(default_factory=dict)
     _signatures: dict[int, Signature] = field(default_factory=dict)
     _prompts: dict[int, PromptValue | None] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, module: syntax.Module, library: Iterable[syntax.Module], diagnostics: Diagnostics) -> ModuleScope:
+    def build(
+        cls,
+        module: syntax.Module,
+        library: Iterable[syntax.Module],
+        diagnostics: Diagnostics,
+        imports: Imports,
+    ) -> ModuleScope:
         shared: dict[str, Named] = {}
         for part in library:
             _collect(part, shared, diagnostics)
         own: dict[str, Named] = {}
-        unclear = _collect(module, own, diagnostics)
-        return cls({n: d for n, d in own.items() if n not in unclear}, shared, unclear.union(module.unread))
+        unread: set[str] = set()
+        for part in (*imports.modules, module):
+            unread |= _collect(part, own, diagnostics)
+        own = {name: declaration for name, declaration in own.items() if name not in unread}
+        unread.update(name for part in (*imports.modules, module) for name in part.unread)
+        return cls(own, shared, module.span.source.name, unread, imports.complete)
+
+    def is_doubtful(self, name: str) -> bool:
+        """Whether the name exists, or may, and nobody can say what it means: why has been reported."""
+        return name in self.unread or not (self.complete or name in self.names())
+
+    def in_main(self, declaration: Named) -> bool:
+        """Whether the program's own file declares it, not one that it imports."""
+        return declaration.span.source.name == self.main
 
     def find(self, name: str, *, from_library: bool = False) -> Named | None:
         """The library sees only itself, so a program that redeclares a name does not change what the library does."""
@@ -65,11 +90,11 @@ class ModuleScope:
         if name in self.unread and not from_library:
             return None
         declaration = self.find(name, from_library=from_library)
-        if isinstance(declaration, syntax.OpDecl):
+        if isinstance(declaration, syntax.OpDecl | syntax.ExternDecl):
             return self.signature_of(declaration)
         return BUILTINS.get(name) if declaration is None else None
 
-    def signature_of(self, declaration: syntax.OpDecl) -> Signature:
+    def signature_of(self, declaration: syntax.OpDecl | syntax.ExternDecl) -> Signature:
         known = self._signatures.get(id(declaration))
         if known is None:
             known = self._signatures[id(declaration)] = signature_of(declaration)
@@ -86,6 +111,7 @@ class ModuleScope:
         yield from self.own
         yield from self.library
         yield from BUILTINS
+        yield from VALUES
 
     def suggest(self, name: str, local: Iterable[str] = ()) -> str | None:
         return nearest(name, [*self.names(), *local])
@@ -96,12 +122,6 @@ def _collect(module: syntax.Module, into: dict[str, Named], diagnostics: Diagnos
     unclear: set[str] = set()
     for declaration in module.declarations:
         if isinstance(declaration, syntax.Import):
-            diagnostics.report(
-                "E501",
-                "`import` is not compiled yet",
-                declaration.span,
-                help="copy the declarations into this file; the standard library needs no import",
-            )
             continue
         earlier = into.get(declaration.name)
         builtin = BUILTINS.get(declaration.name)
@@ -131,8 +151,9 @@ def in_library(declaration: Named) -> bool:
     return declaration.span.source.name.startswith(LIBRARY_PREFIX)
 
 
-def signature_of(declaration: syntax.OpDecl) -> Signature:
-    """The signature that an `op` declares. Unknown types accept anything here; `check_types` reports them."""
+def signature_of(declaration: syntax.OpDecl | syntax.ExternDecl) -> Signature:
+    """The signature that an `op` or `extern op` declares. Unknown types accept anything here; `check_types` reports
+    them."""
     parameters = tuple(
         Parameter(
             p.name,
@@ -163,10 +184,11 @@ def check_types(declaration: syntax.OpDecl | syntax.PipelineDecl | syntax.Extern
         annotations.append(declaration.returns)
     for annotation in annotations:
         if annotation is not None:
-            _check_type(annotation, diagnostics)
+            check_annotation(annotation, diagnostics)
 
 
-def _check_type(annotation: syntax.TypeExpr, diagnostics: Diagnostics) -> None:
+def check_annotation(annotation: syntax.TypeExpr, diagnostics: Diagnostics) -> None:
+    """Reports names in an annotation that are no types."""
     if annotation.name not in TYPE_NAMES:
         likely = nearest(annotation.name, TYPE_NAMES)
         diagnostics.report(
@@ -174,22 +196,24 @@ def _check_type(annotation: syntax.TypeExpr, diagnostics: Diagnostics) -> None:
             f"there is no type `{annotation.name}`",
             annotation.span,
             help=f"did you mean `{likely}`?" if likely else f"the types are {', '.join(TYPE_NAMES)}",
+            fixes=rename(annotation.span, annotation.name, likely),
         )
     for argument in annotation.arguments:
-        _check_type(argument, diagnostics)
+        check_annotation(argument, diagnostics)
 
 
 @dataclass(slots=True)
 class Environment:
     """Local names of one operator or pipeline body. Blocks inside it are children: they may reassign names of their
-    parents, and names they introduce end with them."""
+    parents, and names they introduce end with them. What a `closed` child assigns ends with it in any case."""
 
     parent: Environment | None = None
     values: dict[str, Value] = field(default_factory=dict)
     from_library: bool = False
+    closed: bool = False
 
-    def child(self) -> Environment:
-        return Environment(self, from_library=self.from_library)
+    def child(self, *, closed: bool = False) -> Environment:
+        return Environment(self, from_library=self.from_library, closed=closed)
 
     def holder(self, name: str) -> Environment | None:
         current: Environment | None = self
@@ -199,8 +223,15 @@ class Environment:
             current = current.parent
         return None
 
+    def get(self, name: str) -> Value:
+        holder = self.holder(name)
+        return holder.values[name] if holder is not None else None
+
     def assign(self, name: str, value: Value) -> None:
-        (self.holder(name) or self).values[name] = value
+        current: Environment | None = self
+        while current is not None and name not in current.values:
+            current = None if current.closed else current.parent
+        (current or self).values[name] = value
 
     def names(self) -> Iterator[str]:
         current: Environment | None = self

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from pnyx.compiler import syntax
-from pnyx.compiler.diagnostics import Label, Reporter
+from pnyx.compiler.diagnostics import Label, Reporter, rename
 from pnyx.compiler.elaborate.convert import provider_of
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.operators import PromptText
@@ -56,6 +56,7 @@ def check_prompt(declaration: syntax.PromptDecl, reporter: Reporter) -> bool:
                 _place(template, line, variable),
                 secondary=[Label(declaration.name_span, "declared here")],
                 help=f"did you mean `{likely}`?" if likely else f"add it: `prompt {declaration.name}(…, {variable})`",
+                fixes=rename(_place(template, line, variable), variable, likely),
             )
             sound = False
     return sound
@@ -70,7 +71,7 @@ def field_faults(declaration: syntax.PromptDecl, pools: Mapping[str, Pool], call
             continue
         for read in use.fields:
             pool = pools.get(read.variable)
-            if pool is None or read.guarded or read.field in pool.fields:
+            if pool is None or pool.size.high == 0 or read.guarded or read.field in pool.fields:
                 continue
             likely = nearest(read.field, pool.fields)
             reporter.report(
@@ -80,6 +81,7 @@ def field_faults(declaration: syntax.PromptDecl, pools: Mapping[str, Pool], call
                 f"these have {', '.join(f'`{f}`' for f in sorted(pool.fields))}",
                 secondary=[Label(_place(template, read.line, read.field), "read here")],
                 help=f"did you mean `{likely}`?" if likely else provider_of(read.field),
+                fixes=rename(_place(template, read.line, read.field), read.field, likely),
             )
             sound = False
     return sound

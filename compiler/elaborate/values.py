@@ -13,7 +13,7 @@ from pnyx.compiler import syntax
 from pnyx.compiler.elaborate.kinds import Signature
 from pnyx.compiler.graph import Node
 from pnyx.compiler.operators import OnFail, PromptText
-from pnyx.compiler.types import Chat
+from pnyx.compiler.types import Chat, Scalar
 
 __all__ = [
     "ERROR", "ErrorValue", "GraphValue", "ModelValue", "OpValue", "Operation", "PolicyValue", "PromptValue", "Symbol",
@@ -31,7 +31,8 @@ ERROR = ErrorValue()
 
 @dataclass(frozen=True, slots=True)
 class GraphValue:
-    """A run-time value. `query` is the question that its candidates answer (the value itself for a question)."""
+    """A run-time value. `query` is the question that its candidates answer (the value itself for a question; of no
+    meaning for a single value)."""
 
     node: Node
     query: Node
@@ -62,10 +63,10 @@ class PolicyValue:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What can be called: a built-in operator (no declaration), or an `op` with its declaration."""
+    """What can be called: a built-in operator (no declaration), or an `op` or `extern op` with its declaration."""
 
     signature: Signature
-    declaration: syntax.OpDecl | None = None
+    declaration: syntax.OpDecl | syntax.ExternDecl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,25 @@ Value: TypeAlias = (
 )
 
 
+_SCALARS = {
+    "int": "a whole number known only at run time",
+    "float": "a number known only at run time",
+    "bool": "a truth known only at run time",
+    "text": "a text known only at run time",
+    "any": "a value known only at run time",
+}
+
+
+def _describe_run_time(value: GraphValue) -> str:
+    match value.node.type:
+        case Chat():
+            return "the question"
+        case Scalar(base=base):
+            return _SCALARS[base]
+        case _:
+            return "a pool"
+
+
 def describe(value: Value) -> str:
     """What kind of value it is, for a diagnostic: `the number 3`, `a pool`."""
     match value:
@@ -118,7 +138,7 @@ def describe(value: Value) -> str:
         case tuple():
             return "a list"
         case GraphValue():
-            return "the question" if isinstance(value.node.type, Chat) else "a pool"
+            return _describe_run_time(value)
         case ModelValue():
             return f"the model `{value.name}`"
         case PromptValue():

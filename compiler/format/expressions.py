@@ -19,7 +19,7 @@ __all__ = ["INDENT", "WIDTH", "Expressions"]
 WIDTH: Final = 100
 INDENT: Final = 4
 
-_PIPE, _NOT, _SIGN, _BRANCH, _PRIMARY = 0, 3, 8, 9, 10
+_OTHERWISE, _PIPE, _NOT, _SIGN, _BRANCH, _PRIMARY = -1, 0, 3, 8, 9, 10
 _RANGE: Final = 5
 _LEVELS: Final = {
     "or": 1, "and": 2, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4,
@@ -32,6 +32,8 @@ _Item = TypeVar("_Item", bound="s.Argument | s.Expr | s.Param")
 
 def _level(node: s.Expr) -> int:
     match node:
+        case s.Otherwise():
+            return _OTHERWISE
         case s.Pipe():
             return _PIPE
         case s.Binary():
@@ -44,6 +46,22 @@ def _level(node: s.Expr) -> int:
             return _BRANCH
         case _:
             return _PRIMARY
+
+
+def _fed_level(stage: s.Expr) -> int:
+    """The least level of a stage that an `else` follows: an `if` would take it for its own."""
+    return _PRIMARY if isinstance(stage, s.If) else _BRANCH
+
+
+def _is_single(node: s.Expr | s.Block) -> bool:
+    """Whether no pipe in the chain of a statement has several stages."""
+    match node:
+        case s.Pipe():
+            return not isinstance(node.source, s.Pipe)
+        case s.Otherwise():
+            return _is_single(node.value) and not isinstance(node.fallback, s.Otherwise) and _is_single(node.fallback)
+        case _:
+            return True
 
 
 def _operands(node: s.Binary | s.Range) -> tuple[int, int]:
@@ -69,7 +87,7 @@ class Expressions(ABC):
 
     # On one line
 
-    def flat(self, node: s.Expr, least: int = _PIPE) -> str | None:
+    def flat(self, node: s.Expr, least: int = _OTHERWISE) -> str | None:
         """The expression on one line, in parentheses where it binds looser than `least`; None if it needs several."""
         key = id(node)
         if key not in self._flat:
@@ -105,7 +123,9 @@ class Expressions(ABC):
             case s.Policy():
                 return _joined("retry(", [self.flat(node.retries)], f") then {node.action}")
             case s.Pipe():
-                return _joined("", [self.flat(node.source), self.flat(node.stage, _BRANCH)], "", " |> ")
+                return _joined("", [self.flat(node.source, _PIPE), self.flat(node.stage, _BRANCH)], "", " |> ")
+            case s.Otherwise():
+                return _joined("", [self._flat_fed(node.value), self._flat_fallback(node.fallback)], "", " else ")
             case s.Binary():
                 low, high = _operands(node)
                 return _joined("", [self.flat(node.left, low), self.flat(node.right, high)], "", f" {node.operator} ")
@@ -128,6 +148,12 @@ class Expressions(ABC):
         ]
         return _joined("(", values, ")")
 
+    def _flat_fed(self, node: s.Pipe) -> str | None:
+        return _joined("", [self.flat(node.source, _PIPE), self.flat(node.stage, _fed_level(node.stage))], "", " |> ")
+
+    def _flat_fallback(self, node: s.Expr | s.Block) -> str | None:
+        return self._flat_block(node) if isinstance(node, s.Block) else self.flat(node)
+
     def _flat_if(self, node: s.If) -> str | None:
         parts = [_joined("if ", [self.flat(node.condition)], ""), self._flat_block(node.then)]
         if node.orelse is not None:
@@ -146,7 +172,7 @@ class Expressions(ABC):
 
     # On as many lines as it takes
 
-    def expression(self, node: s.Expr, indent: int, column: int, least: int = _PIPE, room: int = 0) -> str:
+    def expression(self, node: s.Expr, indent: int, column: int, least: int = _OTHERWISE, room: int = 0) -> str:
         """The expression from `column` on, leaving `room` behind it on its last line."""
         flat = self.flat(node, least)
         if flat is not None and column + len(flat) + room <= WIDTH and not self.comments.inside(node.span):
@@ -164,11 +190,10 @@ class Expressions(ABC):
 
     def statement_value(self, node: s.Expr, indent: int, column: int, stage_indent: int) -> str:
         """The value of a statement: a chain of several stages has one on each line, whatever its length."""
-        if isinstance(node, s.Pipe):
-            stages = 2 if isinstance(node.source, s.Pipe) else 1
+        if isinstance(node, s.Pipe | s.Otherwise):
             flat = self.flat(node)
             short = flat is not None and column + len(flat) <= WIDTH and not self.comments.inside(node.span)
-            return flat if flat and short and stages == 1 else self._opened(node, indent, column, stage_indent)
+            return flat if flat and short and _is_single(node) else self._opened(node, indent, column, stage_indent)
         return self.expression(node, indent, column)
 
     def _opened(self, node: s.Expr, indent: int, column: int, stage_indent: int) -> str:
@@ -182,6 +207,8 @@ class Expressions(ABC):
                 return self.bracketed("[", node.items, "]", indent, node.span, self._item_writer(indent + INDENT))
             case s.Pipe():
                 return self._pipe(node, indent, column, stage_indent)
+            case s.Otherwise():
+                return self._otherwise(node, indent, column, stage_indent, stage_indent)
             case s.Binary() | s.Range():
                 return self._operation(node, indent, column)
             case s.Unary():
@@ -239,25 +266,62 @@ class Expressions(ABC):
             previous = part.right
         return text
 
-    def _pipe(self, node: s.Pipe, indent: int, column: int, stage_indent: int) -> str:
+    def _pipe(self, node: s.Pipe, indent: int, column: int, stage_indent: int, *, fed: bool = False) -> str:
+        """`fed`: an `else` follows."""
         stages: list[s.Expr] = []
         source: s.Expr = node
         while isinstance(source, s.Pipe):
             stages.append(source.stage)
             source = source.source
         stages.reverse()
-        text = self.expression(source, indent, column)
+        text = self.expression(source, indent, column, _PIPE)
         if len(stages) == 1 and self._hugs(source, stages[0], column, stage_indent):
-            return f"{text} |> " + self.expression(stages[0], indent, _column(text, column) + 4, _BRANCH)
+            level = _fed_level(stages[0]) if fed else _BRANCH
+            return f"{text} |> " + self.expression(stages[0], indent, _column(text, column) + 4, level)
         previous: s.Expr = source
         for stage in stages:
             text += self.comments.beside(previous.span.end, previous.span)
             prefix = f"\n{' ' * stage_indent}"
             for comment in self.comments.before(stage.span.start, stage.span):
                 text += prefix + comment.text.rstrip()
-            text += f"{prefix}|> {self.expression(stage, stage_indent, stage_indent + 3, _BRANCH)}"
+            level = _fed_level(stage) if fed and stage is node.stage else _BRANCH
+            text += f"{prefix}|> {self.expression(stage, stage_indent, stage_indent + 3, level)}"
             previous = stage
         return text
+
+    def _otherwise(self, node: s.Otherwise, indent: int, column: int, stage_indent: int, else_indent: int) -> str:
+        """The fallback has a line of its own under the stages, but stays beside what ends at the statement's indent."""
+        value, fallback = node.value, node.fallback
+        text, beside = self._fed(node, indent, column, stage_indent)
+        if beside:
+            text += " else "
+            else_indent = indent
+        else:
+            text += self.comments.beside(value.span.end, value.span)
+            prefix = f"\n{' ' * else_indent}"
+            for comment in self.comments.before(fallback.span.start, fallback.span):
+                text += prefix + comment.text.rstrip()
+            text += f"{prefix}else "
+        at, inner = _column(text, column), else_indent + INDENT
+        match fallback:
+            case s.Block():
+                return text + self.block(fallback, else_indent)
+            case s.Otherwise():
+                return text + self._otherwise(fallback, else_indent, at, inner, else_indent)
+            case _:
+                return text + self.statement_value(fallback, else_indent, at, inner)
+
+    def _fed(self, node: s.Otherwise, indent: int, column: int, stage_indent: int) -> tuple[str, bool]:
+        """The pipe before an `else`, and whether the `else` goes on behind it on its last line."""
+        value, is_block = node.value, isinstance(node.fallback, s.Block)
+        flat = self._flat_fed(value) if _is_single(value) else None
+        if flat is not None and column + len(flat) + len(" else {") <= WIDTH and not self.comments.inside(value.span):
+            beside, text = is_block, flat
+        else:
+            text = self._pipe(value, indent, column, stage_indent, fed=True)
+            beside = _is_single(value) and text.endswith((f"\n{' ' * indent}}}", f"\n{' ' * indent})"))
+        behind = Span(value.span.source, value.span.end, node.fallback.span.start)
+        return text, beside and not self.comments.inside(behind)
 
     def _hugs(self, source: s.Expr, stage: s.Expr, column: int, stage_indent: int) -> bool:
         """Whether a single stage that must be opened stays beside its source: `query |> each x {`, `pool |> ask(`."""

@@ -7,7 +7,7 @@ from typing import TypeVar, assert_never
 
 from pnyx.compiler import syntax as s
 from pnyx.compiler.format.expressions import INDENT, WIDTH, Expressions
-from pnyx.compiler.format.spell import spell_import, spell_text, spell_type
+from pnyx.compiler.format.spell import spell_import, spell_number, spell_text, spell_type
 from pnyx.compiler.source import Span
 
 __all__ = ["Printer"]
@@ -114,11 +114,15 @@ class Printer(Expressions):
                 head = self._signature("op", node.name, node.params, node.returns, node.body.span.start, " {")
                 return f"{head} {self.block(node.body, 0)}"
             case s.PipelineDecl():
-                head = self._signature("pipeline", node.name, node.params, None, node.body.span.start, " {")
-                return f"{head} {self.block(node.body, 0)}"
+                limits = f" limit {', '.join(map(spell_number, node.limits))}" if node.limits else ""
+                end = (node.limits or (node.body,))[0].span.start
+                head = self._signature("pipeline", node.name, node.params, None, end, limits + " {")
+                return f"{head}{limits} {self.block(node.body, 0)}"
             case s.LetDecl():
                 head = f"let {node.name} = "
                 return head + self.statement_value(node.value, 0, len(head), INDENT)
+            case s.StateDecl():
+                return self._state(node)
             case s.Import():
                 return spell_import(node)
             case s.ExternDecl():
@@ -131,6 +135,14 @@ class Printer(Expressions):
                 return f"{head} {self._entries(node.settings, head, behind, short=False)}"
             case _:
                 assert_never(node)
+
+    def _state(self, node: s.StateDecl) -> str:
+        head = f"state {node.name}{f': {spell_type(node.type)}' if node.type else ''} = "
+        behind = Span(node.span.source, node.value.span.end, node.span.end)
+        if not (node.options or self.comments.inside(behind)):
+            return head + self.statement_value(node.value, 0, len(head), INDENT)
+        head += self.expression(node.value, 0, len(head), room=len(" {"))
+        return f"{head} {self._entries(node.options, head.rpartition(chr(10))[2], behind)}"
 
     def _prompt(self, node: s.PromptDecl) -> str:
         if node.system is None:

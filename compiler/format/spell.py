@@ -7,6 +7,7 @@ import textwrap
 import unicodedata
 from typing import Final
 
+from pnyx.compiler.modules import MODULE_SUFFIXES
 from pnyx.compiler.parse.literals import LiteralFault, read_number, read_string
 from pnyx.compiler.syntax import Import, Number, Text, TypeExpr
 
@@ -63,12 +64,14 @@ def _is_plain(value: str) -> bool:
 def _escaped(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]
-    return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
+    # Half a character is no character to escape; only a text that came from no file can have one.
+    plain = char.isprintable() or unicodedata.category(char) == "Cs"
+    return char if plain else f"\\u{{{ord(char):x}}}"
 
 
 def spell_import(node: Import) -> str:
-    """A path of names stands without quotes, unless it is the name of a Pnyx file."""
-    if _PATH.fullmatch(node.path) and not node.path.endswith(".pnyx"):
+    """A path of names stands without quotes, unless it is the name of a file."""
+    if _PATH.fullmatch(node.path) and not node.path.endswith(MODULE_SUFFIXES):
         return f"import {node.path}"
     return f"import {spell_text(Text(value=node.path, span=node.span), 0)}"
 

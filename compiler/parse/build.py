@@ -100,9 +100,11 @@ class Builder:
                 help = f"did you mean `{near}`?" if near else "a prompt has a `user` part and may have a `system` part"
                 raise Fault("E101", f"a prompt has no part `{entry.name}`", span, help=help)
             if entry.name in parts:
-                raise Fault("E101", f"the `{entry.name}` part is written twice", span)
+                raise Fault("E101", f"the `{entry.name}` part is written twice", span, "remove one of the two")
             if not isinstance(entry.value, s.Text):
-                raise Fault("E101", f"the `{entry.name}` part of a prompt must be a string", entry.value.span)
+                help = f'write `{entry.name} = """…"""`'
+                message = f"the `{entry.name}` part of a prompt must be a string"
+                raise Fault("E101", message, entry.value.span, help)
             parts[entry.name] = entry.value
         name = children[1]
         if "user" not in parts:
@@ -118,11 +120,25 @@ class Builder:
         return s.OpDecl(**_named(name), params=params.items, returns=returns, body=body, span=_span(children))
 
     def pipeline(self, children: Children) -> s.PipelineDecl:
-        _, name, params, body = children
-        return s.PipelineDecl(**_named(name), params=params.items, body=body, span=_span(children))
+        _, name, params, limits, body = children
+        return s.PipelineDecl(
+            **_named(name),
+            params=params.items,
+            limits=limits.items if limits else (),
+            body=body,
+            span=_span(children),
+        )
+
+    def limits(self, children: Children) -> _Group:
+        return _Group(_span(children), _only(children, s.Number))
 
     def let(self, children: Children) -> s.LetDecl:
         return s.LetDecl(**_named(children[1]), value=children[3], span=_span(children))
+
+    def state(self, children: Children) -> s.StateDecl:
+        _, name, _, type_, _, value, *entries = children
+        options = entries[0].items if entries else ()
+        return s.StateDecl(**_named(name), type=type_, value=value, options=options, span=_span(children))
 
     def import_file(self, children: Children) -> s.Import:
         return s.Import(path=children[1].value, span=_span(children))
@@ -195,7 +211,8 @@ class Builder:
     def _size(self, token: Token) -> int:
         value, unit = cast("tuple[int | float, str | None]", token.value)
         if unit is not None or not isinstance(value, int):
-            raise Fault("E106", f"the size of a pool is a whole number, not `{token.text}`", token.span)
+            help = "for example `Pool[3]`, or `Pool[1..8]`"
+            raise Fault("E106", f"the size of a pool is a whole number, not `{token.text}`", token.span, help)
         return value
 
     def type_parameters(self, children: Children) -> _Group:
@@ -231,6 +248,9 @@ class Builder:
 
     def pipe(self, children: Children) -> s.Pipe:
         return s.Pipe(source=children[0], stage=children[2], span=_span(children))
+
+    def otherwise(self, children: Children) -> s.Otherwise:
+        return s.Otherwise(value=children[0], fallback=children[2], span=_span(children))
 
     def binary(self, children: Children) -> s.Binary:
         left, operator, right = children
@@ -294,7 +314,7 @@ class Builder:
                 help = "the options stand without names; `default = …` says which is the first to run"
                 raise Fault("E101", f"`tune` has no argument `{argument.name}`", span, help=help)
             elif default is not None:
-                raise Fault("E101", "`default` is given twice", span)
+                raise Fault("E101", "`default` is given twice", span, "remove one of the two")
             else:
                 default = argument.value
         return s.Tune(options=tuple(options), default=default, span=_span(children))

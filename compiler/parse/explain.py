@@ -7,10 +7,10 @@ is proposed in `help`. The special cases come first, each a function that gives 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from pnyx.compiler.diagnostics import Diagnostic, Label
+from pnyx.compiler.diagnostics import Diagnostic, Edit, Fix, Label, rename
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.parse.scan import DECLARATION_WORDS
 from pnyx.compiler.parse.token import Token
@@ -30,10 +30,30 @@ _ENDS: Final = frozenset("NAME NUMBER STRING TRUE FALSE NONE PLACEHOLDER RPAR RS
 _BETWEEN: Final = frozenset({"IN", "THEN", "UNTIL"})
 _KINDS: Final = {
     "MODEL": "a model", "PROMPT": "a prompt", "OP": "an op", "PIPELINE": "a pipeline", "LET": "a `let`",
-    "BENCHMARK": "a benchmark", "SEARCH": "a search",
+    "STATE": "a `state`", "BENCHMARK": "a benchmark", "SEARCH": "a search",
 }  # fmt: skip
+_FORMS: Final = {
+    "MODEL": 'model NAME = "id"',
+    "PROMPT": 'prompt NAME(query) = """…"""',
+    "EXTERN": 'extern op NAME(pool: Pool) -> TYPE = "package.module:function"',
+    "OP": "op NAME(…) { … }",
+    "LIMIT": "limit 20 calls, 40k tokens, $0.01, 30s",
+    "PIPELINE": "pipeline NAME(query) { … }",
+    "LET": "let NAME = …",
+    "STATE": "state NAME: TYPE = …",
+    "BENCHMARK": "benchmark NAME { … }",
+    "SEARCH": "search NAME { … }",
+    "IMPORT": 'import "file.pnyx"',
+    "REPEAT": "repeat COUNT { … }",
+    "FOR": "for NAME in LIST { … }",
+    "LOOP": "loop max COUNT until CONDITION { … }",
+    "IF": "if CONDITION { … } else { … }",
+    "MATCH": "match VALUE { PATTERN => VALUE }",
+    "EACH": "each NAME { … }",
+    "RETRY": "retry(2) then keep",
+}
 _DECLARATION_HELP: Final = "a file is made of `model`, `prompt`, `op`, `let` and `pipeline` declarations"
-_ONE_FILE: Final = "a program is one file; all operators are there without an import"
+_ONE_FILE: Final = 'another file is read with `import "file.pnyx"`; the library is there without an import'
 _FOREIGN_TOP: Final = {
     "def": "a technique is an `op NAME(…) { … }`, an entry point a `pipeline NAME(query) { … }`",
     "function": "a technique is an `op NAME(…) { … }`",
@@ -50,7 +70,7 @@ _FOREIGN_TOP: Final = {
 _FOREIGN: Final = {
     "return": "the last expression of a block is its value",
     "yield": "the last expression of a block is its value",
-    "while": "write `repeat N { … }`: how often is known before a program runs",
+    "while": "write `loop max N until CONDITION { … }`, or `repeat N { … }` where N is known",
     "elif": "write `} else if CONDITION {`",
     "def": "an `op` stands at the top of the file",
     "var": "write `NAME = …`",
@@ -116,8 +136,9 @@ def _no_declaration(misfit: Misfit) -> Diagnostic | None:
         return None
     text = token.text if token.type != "STRING" else "a string"
     if token.type == "NAME" and (near := nearest(text, DECLARATION_WORDS)) and misfit.kind(1) in ("NAME", "STRING"):
-        help = f"did you mean `{near}`?"
-    elif misfit.kind(1) == "EQUAL":
+        fault = _diagnostic(f"expected a declaration, found `{text}`", token.span, f"did you mean `{near}`?")
+        return replace(fault, fixes=rename(token.span, text, near))
+    if misfit.kind(1) == "EQUAL":
         help = f"a value gets its name with `let {text} = …`, a model with `model {text} = …`"
     else:
         help = _FOREIGN_TOP.get(text, _DECLARATION_HELP)
@@ -154,7 +175,8 @@ def _colon(misfit: Misfit) -> Diagnostic | None:
         help = "a block stands between `{` and `}`"
         return _diagnostic("a block does not start with `:`", misfit.span, help, "expected `{`")
     if "EQUAL" in misfit.accepted or misfit.kind(-1) == "NAME":
-        return _diagnostic("a value is given with `=`, not `:`", misfit.span, "write `=`", "expected `=`")
+        found = _diagnostic("a value is given with `=`, not `:`", misfit.span, "write `=`", "expected `=`")
+        return replace(found, fixes=(Fix("write `=`", (Edit(misfit.span, " ="),)),))
     return None
 
 
@@ -172,7 +194,8 @@ def _equal(misfit: Misfit) -> Diagnostic | None:
         )
     if previous.type in _ENDS and misfit.accepted & _COMPARISONS:
         help = "a comparison is written `==`; only a name can be given a value with `=`"
-        return _diagnostic("`=` cannot stand here", misfit.span, help)
+        found = _diagnostic("`=` cannot stand here", misfit.span, help)
+        return replace(found, fixes=(Fix("write `==`", (Edit(misfit.span, "=="),)),))
     return None
 
 
@@ -200,17 +223,16 @@ def _arrow(misfit: Misfit) -> Diagnostic | None:
 def _else(misfit: Misfit) -> Diagnostic | None:
     if misfit.kind() != "ELSE":
         return None
-    if misfit.kind(-1) == "_NL" and misfit.kind(-2) == "RBRACE":
-        help = "write `} else {` on one line"
-        return _diagnostic("`else` must stand on the line of the `}` before it", misfit.span, help)
-    return _diagnostic("`else` without an `if` before it", misfit.span)
+    help = "it follows the block of an `if`, or the last stage of a pipe: `pool |> filter(verdict) else other`"
+    return _diagnostic("`else` without an `if` or a pipe before it", misfit.span, help)
 
 
 def _each(misfit: Misfit) -> Diagnostic | None:
     """`each` alone is a word, so the grammar accepts more behind it than was meant."""
     if misfit.kind(-1) != "EACH" or misfit.kind() != "LBRACE":
         return None
-    return _diagnostic("expected a name after `each`, found `{`", misfit.span, label="expected a name")
+    message = "expected a name after `each`, found `{`"
+    return _diagnostic(message, misfit.span, f"it is written `{_FORMS['EACH']}`", "expected a name")
 
 
 def _misplaced_declaration(misfit: Misfit) -> Diagnostic | None:
@@ -241,14 +263,14 @@ def _foreign_word(misfit: Misfit) -> Diagnostic | None:
 def _open_ended(misfit: Misfit) -> Diagnostic | None:
     """An operator or `=` at the end of a line."""
     previous = misfit.previous
-    if misfit.token is not None or previous is None or previous.type not in _OPERATORS | {"EQUAL"}:
+    if misfit.token is not None or previous is None or previous.type not in _OPERATORS | {"EQUAL", "ELSE"}:
         return None
     if "NAME" not in misfit.accepted:
         return None
     if previous.type == "PIPE":
         help = "`|>` starts the line of its stage"
-    elif previous.type == "EQUAL":
-        help = "the value starts on the line of the `=`"
+    elif previous.type in ("EQUAL", "ELSE"):
+        help = f"the value starts on the line of the `{previous.text}`"
     else:
         help = "a statement ends with its line; inside `( )` it may go on"
     what = _phrase(misfit) or "an expression"
@@ -329,17 +351,47 @@ def _phrase(misfit: Misfit) -> str | None:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" or {words[-1]}"
 
 
+def _form(misfit: Misfit) -> str | None:
+    """How the declaration is written in whose head the misfit stands, or the form that it interrupts."""
+    depth = 0
+    for token in reversed(misfit.tokens[: misfit.index]):
+        kind = token.type
+        if kind in ("RPAR", "RSQB", "RBRACE"):
+            depth += 1
+        elif kind in ("LPAR", "LSQB", "LBRACE", "FIELDS"):
+            if not depth:
+                return None
+            depth -= 1
+        elif not depth and kind in ("_NL", "EQUAL"):
+            return None
+        elif not depth and kind in _FORMS:
+            return f"it is written `{_FORMS[kind]}`"
+    return None
+
+
 def _expected(misfit: Misfit) -> Diagnostic:
     phrase = _phrase(misfit)
     if phrase is None:
-        return _diagnostic(f"unexpected {_found(misfit.token)}", misfit.span)
+        return _diagnostic(f"unexpected {_found(misfit.token)}", misfit.span, _form(misfit))
     help = None
     if phrase == "`=`" and misfit.kind() in ("STRING", "NAME", "NUMBER", "LPAR", "LSQB"):
         help = "put `=` between the name and the value"
     elif misfit.kind() == "LBRACE" and "LPAR" in misfit.accepted and misfit.kind(-2) in ("OP", "PIPELINE"):
         help = "name what goes in: `(query)`"
+    help = help or _form(misfit)
     message = f"expected {phrase}{_context(misfit)}, found {_found(misfit.token)}"
     return _diagnostic(message, misfit.span, help, f"expected {phrase}")
+
+
+def _percent(misfit: Misfit) -> Diagnostic | None:
+    """`70%`: what is left of a share in percent."""
+    previous, number = misfit.previous, misfit.at(-2)
+    if previous is None or previous.type != "PERCENT" or number is None or number.type != "NUMBER":
+        return None
+    if "NUMBER" not in misfit.accepted:
+        return None
+    help = "a share is written as a fraction: `0.7`; `a % b` is the rest of a division"
+    return _diagnostic(f"expected an expression after `%`, found {_found(misfit.token)}", misfit.span, help)
 
 
 _CASES: Final[tuple[Callable[[Misfit], Diagnostic | None], ...]] = (
@@ -355,6 +407,7 @@ _CASES: Final[tuple[Callable[[Misfit], Diagnostic | None], ...]] = (
     _misplaced_declaration,
     _foreign_word,
     _body,
+    _percent,
     _open_ended,
     _missing_separator,
 )

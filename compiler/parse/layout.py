@@ -29,13 +29,14 @@ _CHAINING: Final = frozenset(
     "PIPE OR AND NOT EQUALS DIFFERS LESSTHAN AT_MOST MORETHAN AT_LEAST DOTS PLUS MINUS STAR SLASH FLOOR PERCENT DOT"
     " ELSE YIELDS".split()
 )
+_CONTINUING: Final = frozenset({"PIPE", "ELSE"})
 _CLOSING: Final = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE", "FIELDS": "RBRACE"}
 _CLOSERS: Final = frozenset(_CLOSING.values())
 _TEXTS: Final = {"LPAR": "(", "LSQB": "[", "LBRACE": "{", "FIELDS": "{", "RPAR": ")", "RSQB": "]", "RBRACE": "}"}
 _DECLARATION_TYPES: Final = frozenset(word.upper() for word in DECLARATION_WORDS)
 _SECOND: Final = {
     "MODEL": ("EQUAL",), "LET": ("EQUAL",), "PROMPT": ("LPAR",), "OP": ("LPAR",), "PIPELINE": ("LPAR",),
-    "BENCHMARK": ("LBRACE",), "SEARCH": ("LBRACE",),
+    "BENCHMARK": ("LBRACE",), "SEARCH": ("LBRACE",), "STATE": ("COLON", "EQUAL"),
 }  # fmt: skip
 
 
@@ -100,7 +101,7 @@ class _Layout:
         if self.open and self._starts_declaration(index, token):
             self._report_unclosed(token)
             self._end_piece()
-        elif token.type == "PIPE" or line_break is None:
+        elif token.type in _CONTINUING or line_break is None:
             return
         elif not self.open:
             self._end_piece()
@@ -130,6 +131,9 @@ class _Layout:
             return token if is_word else token._replace(type="NAME")
         if token.type == "MAX":
             return token if previous and previous.type == "LOOP" else token._replace(type="NAME")
+        if token.type == "LIMIT":
+            is_behind = previous is not None and previous.type == "RPAR" and not self.open
+            return token if is_behind and tokens[0].type == "PIPELINE" else token._replace(type="NAME")
         if token.type == "LBRACE" and previous and previous.end == token.start:
             is_type = previous.type == "RSQB" or (previous.type == "NAME" and previous.text[:1].isupper())
             return token._replace(type="FIELDS") if is_type else token

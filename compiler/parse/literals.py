@@ -35,14 +35,16 @@ def read_number(text: str) -> tuple[int | float, str | None]:
     """The value with its suffix applied, and the unit (`s`, `m`, `h`, `$`)."""
     match = _NUMBER.fullmatch(text)
     if match is None or len(text) > _LONGEST_NUMBER:
-        raise LiteralFault("E106", f"a number of {len(text)} characters is too long", 0, len(text))
+        help = f"a number has at most {_LONGEST_NUMBER} characters"
+        raise LiteralFault("E106", f"a number of {len(text)} characters is too long", 0, len(text), help)
     money, whole, fraction, exponent, suffix = match.groups(default="")
     if suffix and suffix not in _MULTIPLIERS and (suffix not in _UNITS or money):
         raise LiteralFault("E106", f"unknown suffix `{suffix}` of a number", match.start(5), match.end(5), _SUFFIX_HELP)
     digits = (whole + fraction + exponent).replace("_", "")
     value = _value(digits, is_float=bool(fraction or exponent), multiplier=_MULTIPLIERS.get(suffix))
     if value is None:
-        raise LiteralFault("E106", f"`{text}` is too large or too small for a number", 0, len(text))
+        help = f"whole numbers go up to {LARGEST:_}, others from about 1e-308 to 1e308"
+        raise LiteralFault("E106", f"`{text}` is too large or too small for a number", 0, len(text), help)
     return value, "$" if money else suffix if suffix in _UNITS else None
 
 

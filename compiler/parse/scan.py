@@ -26,11 +26,11 @@ MOST_ERRORS: Final = 100
 _MOST_TOKENS: Final = 60_000
 
 DECLARATION_WORDS: Final = (
-    "model", "prompt", "op", "pipeline", "let", "benchmark", "search", "import", "extern",
+    "model", "prompt", "op", "pipeline", "let", "state", "benchmark", "search", "import", "extern",
 )  # fmt: skip
 _DECLARATION_LINE = re.compile(rf"\n(?=(?:{'|'.join(DECLARATION_WORDS)})[ \t]+[\w\"])")
 # A text between triple quotes that ends like this took the next declaration's opening quotes for its own closing ones.
-_OPENING_LINE = re.compile(r"\n(?:prompt|model|let|extern)[ \t][^\n]*=[ \t]*\Z")
+_OPENING_LINE = re.compile(r"\n(?:prompt|model|let|state|extern)[ \t][^\n]*=[ \t]*\Z")
 
 _STRING_HELP: Final = 'strings stand between double quotes: `"…"`, or `"""…"""` over several lines'
 _INSTEAD: Final = {
@@ -44,7 +44,7 @@ _HELP: Final = {
     "!": "write `not`",
     ";": "a new line ends a statement",
     "/*": "a comment starts with `#` and ends with the line",
-    "\\": "a statement goes on in the next line inside `( )` or `[ ]`, or where that line starts with `|>`",
+    "\\": "a statement goes on in the next line inside `( )` or `[ ]`, or where that line starts with `|>` or `else`",
     "`": _STRING_HELP,
     "$": "money is written `$5`",
     "@": "there are no decorators",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Ask, Over, Reads, Sample, Take
+from pnyx.compiler.operators import Ask, Extend, Over, Reads, Sample, Take
 from pnyx.compiler.passes.context import PassContext, rewritten, typed
 from pnyx.compiler.types import Pool, Size
 
@@ -26,7 +26,7 @@ def coalesce_samples(graph: Graph, context: PassContext) -> Graph:  # noqa: ARG0
     >>> from pnyx.compiler.passes.context import typed
     >>> query = typed(Input(), [], label="query")
     >>> few, many = (typed(Sample(model="m", n=n), [query], label="generate") for n in (2, 8))
-    >>> both = coalesce_samples(Graph(query, typed(Concat(), [few, many], label="+")), PassContext()).output
+    >>> both = coalesce_samples(Graph((query,), (typed(Concat(), [few, many], label="+"),)), PassContext()).output
     >>> [(i.operator.kind, str(i.type)) for i in both.inputs]
     [('take', 'Pool[2]{logprob, model, text}'), ('sample', 'Pool[8]{logprob, model, text}')]
     """
@@ -82,7 +82,7 @@ def _draws(current: Node) -> int:
 
 def _joined(current: Node) -> Node:
     operator = current.operator
-    if not isinstance(operator, Sample | Ask) or operator.joined or operator.n == 1:
+    if not isinstance(operator, Sample | Ask | Extend) or operator.joined or operator.n == 1:
         return current
     return typed(
         replace(operator, joined=True), current.inputs, label=current.label, span=current.span, stream=current.stream

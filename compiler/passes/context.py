@@ -19,27 +19,35 @@ class PassContext:
 
 
 def typed(
-    operator: Operator, inputs: Sequence[Node], *, label: str, span: Span | None = None, stream: str | None = None
+    operator: Operator,
+    inputs: Sequence[Node],
+    *,
+    label: str,
+    span: Span | None = None,
+    stream: str | None = None,
+    bodies: Sequence[Graph] = (),
 ) -> Node:
     """A node with the type that its operator gives for these inputs."""
-    type = result_type(operator, [i.type for i in inputs])
-    return node(operator, inputs, type, label=label, span=span, stream=stream)
+    type = result_type(operator, [i.type for i in inputs], bodies)
+    return node(operator, inputs, type, label=label, span=span, stream=stream, bodies=bodies)
 
 
 def rewritten(graph: Graph, change: Callable[[Node, Node], Node]) -> Graph:
     """Replaces nodes, inputs first: `change(old, current)` gets the node as it was, and over its replaced inputs with
-    its type inferred anew and its stream kept; it gives `current` or another in its place.
+    its type inferred anew and its stream kept; it gives `current` or another in its place. Bodies stay as they are.
 
     The same graph comes back when nothing changed. Nodes that are equal become one object.
     """
-    done: dict[str, Node] = {}
+    done: dict[str, Node] = {parameter.digest: parameter for parameter in graph.params}
     for old in graph.nodes():
+        if old.digest in done:
+            continue
         inputs = [done[i.digest] for i in old.inputs]
         current = old
         if any(new is not given for new, given in zip(inputs, old.inputs, strict=True)):
-            current = typed(old.operator, inputs, label=old.label, span=old.span, stream=old.stream)
+            current = typed(old.operator, inputs, label=old.label, span=old.span, stream=old.stream, bodies=old.bodies)
         done[old.digest] = change(old, current)
-    query, output = done[graph.query.digest], done[graph.output.digest]
-    if query is graph.query and output is graph.output:
+    outputs = tuple(done[output.digest] for output in graph.outputs)
+    if all(new is old for new, old in zip(outputs, graph.outputs, strict=True)):
         return graph
-    return Graph(query, output)
+    return Graph(graph.params, outputs)

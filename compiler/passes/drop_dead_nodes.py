@@ -9,7 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Action, Ask, Dedupe, Extract, Filter, Over, Reads, Single, Sort, Vote
+from pnyx.compiler.operators import (
+    Action,
+    Ask,
+    AsQuery,
+    Branch,
+    Compute,
+    Dedupe,
+    Each,
+    Extend,
+    Extern,
+    Extract,
+    FieldOf,
+    Filter,
+    Loop,
+    Measure,
+    Over,
+    Pick,
+    Reads,
+    Resample,
+    Single,
+    Sort,
+    Vote,
+)
 from pnyx.compiler.passes.context import PassContext, rewritten
 from pnyx.compiler.passes.failing import hides_failure
 from pnyx.compiler.passes.prompt_reads import ALL_FIELDS, Fields, prompt_reads, union
@@ -38,7 +60,7 @@ def drop_dead_nodes(graph: Graph, context: PassContext) -> Graph:  # noqa: ARG00
     >>> shown = "{% for c in candidates %}{{ c.text }}{% endfor %}"
     >>> prompt = PromptText(name="fuse", params=("candidates",), user=shown)
     >>> fused = typed(Ask(model="m", prompt=prompt, over=Over.ALL), [query, answers], label="fuse")
-    >>> [node.label for node in drop_dead_nodes(Graph(query, fused), PassContext())]
+    >>> [node.label for node in drop_dead_nodes(Graph((query,), (fused,)), PassContext())]
     ['query', 'generate', 'fuse']
     """
     live = _live_fields(graph)
@@ -49,7 +71,7 @@ def _live_fields(graph: Graph) -> dict[str, Fields]:
     """For the result of every node, by digest, the fields that something may see."""
     order = graph.nodes()
     live: dict[str, Fields] = {current.digest: frozenset() for current in order}
-    live[graph.output.digest] = ALL_FIELDS
+    live.update((output.digest, ALL_FIELDS) for output in graph.outputs)
     for current in reversed(order):
         for index, given in enumerate(current.inputs):
             seen = _reads(current, index)
@@ -63,6 +85,8 @@ def _is_dead(current: Node, live: Fields) -> bool:
     match current.operator:
         case Extract():
             field = "answer"
+        case Extend(into=str() as field):
+            pass
         case Ask(into=str() as field, on_fail=policy) if policy.then is Action.KEEP:
             pass
         case _:
@@ -71,7 +95,7 @@ def _is_dead(current: Node, live: Fields) -> bool:
 
 
 def _pool_of(current: Node) -> Node:
-    return current.inputs[1 if isinstance(current.operator, Ask) else 0]
+    return current.inputs[1 if isinstance(current.operator, Ask | Extend) else 0]
 
 
 def _reads(current: Node, index: int) -> Fields:
@@ -81,8 +105,16 @@ def _reads(current: Node, index: int) -> Fields:
             return frozenset({"text"})
         case Vote(by=by, weight=weight):
             return frozenset({by, weight} if weight else {by})
-        case Sort(by=by) | Filter(by=by) | Dedupe(by=by):
+        case Sort(by=by) | Filter(by=by) | Dedupe(by=by) | Measure(by=by) | FieldOf(name=by) | Resample(by=by):
             return frozenset({by})
+        case Pick(by=by):
+            return frozenset({by} if by else ())
+        case Extend():
+            return frozenset({"text", "stopped", "finished", "logprob"})
+        case AsQuery():
+            return frozenset({"text"})
+        case Extern() | Loop() | Each() | Branch():
+            return ALL_FIELDS
         case Ask() as ask if index > 0:
             return prompt_reads(ask.prompt, list(_shown(ask))[index - 1])
         case _:
@@ -99,7 +131,7 @@ def _shown(ask: Ask) -> Iterator[str]:
 def _passes_on(current: Node, index: int) -> bool:
     """Whether candidates of the input can be candidates of the result."""
     match current.operator:
-        case Ask(over=Over.QUERY):
+        case Ask(over=Over.QUERY) | Measure() | FieldOf() | Compute() | AsQuery():
             return False
         case Ask() as ask:
             pool = current.inputs[1].type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pnyx.compiler.graph import Node
-from pnyx.compiler.operators import Action, Ask, Over, Reads
+from pnyx.compiler.operators import Action, Ask, AsQuery, Branch, Extern, Over, Reads
 from pnyx.compiler.types import Pool
 
 __all__ = ["hides_failure"]
@@ -31,10 +31,18 @@ def _ancestors(roots: list[Node]) -> list[Node]:
 
 
 def _may_fail(current: Node) -> bool:
-    operator = current.operator
-    if not isinstance(operator, Ask):
-        return False
-    if operator.on_fail.then is Action.FAIL:
-        return True
-    pool = current.inputs[1].type if operator.over is Over.ALL else None
-    return isinstance(pool, Pool) and pool.size.low == 0 and operator.reads is not Reads.ORDER
+    match current.operator:
+        case Ask() as ask:
+            if ask.on_fail.then is Action.FAIL:
+                return True
+            return ask.over is Over.ALL and ask.reads is not Reads.ORDER and _may_be_empty(current.inputs[1])
+        case AsQuery():
+            return _may_be_empty(current.inputs[1])
+        case Extern() | Branch(otherwise=False):
+            return True
+        case _:
+            return any(_may_fail(inside) for body in current.bodies for inside in body.everywhere())
+
+
+def _may_be_empty(pool: Node) -> bool:
+    return isinstance(pool.type, Pool) and pool.type.size.low == 0

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Ask, Input, Sample
+from pnyx.compiler.operators import (
+    AsQuery,
+    Compute,
+    Concat,
+    Constant,
+    Dedupe,
+    Empty,
+    Extract,
+    FieldOf,
+    Filter,
+    Measure,
+    Part,
+    Sort,
+    Take,
+    Vote,
+)
 from pnyx.compiler.passes.context import PassContext, rewritten
 
 __all__ = ["merge_identical_calls"]
@@ -15,15 +30,15 @@ def merge_identical_calls(graph: Graph, context: PassContext) -> Graph:  # noqa:
     Preserves the output. Lowers calls: those of nodes that were written twice, and those of nodes that only differed in
     which copy they read.
 
-    Nodes that ask a model are one when their digests are, so that two streams of samples stay two. The others draw
-    nothing: operator and inputs decide, even where other passes left them with streams of their own.
+    Nodes that draw, or have bodies that may, are one when their digests are, so that two streams of samples stay two.
+    The others draw nothing: operator and inputs decide, even where other passes left them with streams of their own.
 
-    >>> from pnyx.compiler.operators import Concat
+    >>> from pnyx.compiler.operators import Concat, Input, Sample
     >>> from pnyx.compiler.passes.context import typed
     >>> query = typed(Input(), [], label="query")
     >>> once, again = (typed(Sample(model="m"), [query], label=label) for label in ("once", "again"))
     >>> both = typed(Concat(), [once, again], label="+")
-    >>> merged = merge_identical_calls(Graph(query, both), PassContext())
+    >>> merged = merge_identical_calls(Graph((query,), (both,)), PassContext())
     >>> merged.output.inputs[0] is merged.output.inputs[1]
     True
     """
@@ -32,6 +47,12 @@ def merge_identical_calls(graph: Graph, context: PassContext) -> Graph:  # noqa:
 
 
 def _meaning(current: Node) -> object:
-    if isinstance(current.operator, Sample | Ask | Input):
-        return current.digest
-    return current.operator, tuple(i.digest for i in current.inputs)
+    if isinstance(current.operator, _CERTAIN):
+        return current.operator, tuple(i.digest for i in current.inputs)
+    return current.digest
+
+
+_CERTAIN = (
+    Extract, Vote, Sort, Filter, Take, Dedupe, Concat, Empty, Constant, Compute, FieldOf, Measure, Part, AsQuery,
+)  # fmt: skip
+"""Operators whose results are decided by what they are and what they get."""

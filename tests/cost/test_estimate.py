@@ -40,7 +40,7 @@ VOTED = typed(Vote(by="text"), [THREE], label="vote")
 
 
 def report(output: Node, profile: Profile | None = None) -> CostReport:
-    return estimate(plan_of(Graph(QUERY, output)), profile)
+    return estimate(plan_of(Graph((QUERY,), (output,))), profile)
 
 
 def ask(pool: Node, **attributes: object) -> Node:
@@ -146,7 +146,7 @@ def test_unknown_sizes_and_prices_stay_unknown() -> None:
 
 
 def test_without_a_context_nothing_bounds_a_prompt() -> None:
-    plan = plan_of(Graph(QUERY, THREE))
+    plan = plan_of(Graph((QUERY,), (THREE,)))
     open_ended = plan.model_copy(update={"models": tuple(m.model_copy(update={"context": None}) for m in plan.models)})
     assert math.isinf(estimate(open_ended).total.prompt_tokens.most)
     assert estimate(plan).total.prompt_tokens.most == 3 * 8192
@@ -173,7 +173,7 @@ def test_large_pools_are_counted_not_rendered() -> None:
     many, some = (report(fuse(QUERY, pool)).nodes[-1].cost.prompt_tokens for pool in (crowd, few))
     assert many.expected == 32768
     assert some.expected < 32768
-    unbounded = plan_of(Graph(QUERY, fuse(QUERY, crowd)))
+    unbounded = plan_of(Graph((QUERY,), (fuse(QUERY, crowd),)))
     models = tuple(m.model_copy(update={"context": None}) for m in unbounded.models)
     tokens = estimate(unbounded.model_copy(update={"models": models})).nodes[-1].cost.prompt_tokens.expected
     assert tokens == pytest.approx(10_000 * 256, rel=0.05)

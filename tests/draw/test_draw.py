@@ -62,10 +62,10 @@ def test_mermaid_of_archon() -> None:
 
 
 def test_mermaid_labels_cannot_break_out() -> None:
-    chart = mermaid(plan_of(Graph(QUERY, sampled(label=NASTY))))
+    chart = mermaid(plan_of(Graph((QUERY,), (sampled(label=NASTY),))))
     label = next(line for line in chart.splitlines() if line.startswith("    n1["))
     assert re.fullmatch(r'    n1\["[^"<>`\[\]&]*<br/>small × 2"\]:::write', label)
-    assert len(chart.splitlines()) == len(mermaid(plan_of(Graph(QUERY, sampled()))).splitlines())
+    assert len(chart.splitlines()) == len(mermaid(plan_of(Graph((QUERY,), (sampled(),)))).splitlines())
 
 
 def test_svg_draws_every_node_and_every_line() -> None:
@@ -93,7 +93,7 @@ def test_svg_boxes_are_inside_and_do_not_overlap() -> None:
 
 @pytest.mark.parametrize("draw", [svg, html])
 def test_what_users_write_stays_text(draw: object) -> None:
-    plan = plan_of(Graph(QUERY, critique(QUERY, sampled(label=NASTY))), name=NASTY)
+    plan = plan_of(Graph((QUERY,), (critique(QUERY, sampled(label=NASTY)),)), name=NASTY)
     page = draw(plan)  # type: ignore[operator]
     assert "<script" not in page
     assert "alert(1)&lt;/script&gt;" in page
@@ -136,7 +136,7 @@ def test_every_operator_says_what_matters() -> None:
         typed(Dedupe(), [drafts], label="dedupe"),
         typed(Ask(model="judge", prompt=FUSE, over=Over.QUERY, n=2), [QUERY], label="ask"),
     ]
-    plan = plan_of(Graph(QUERY, typed(Concat(), pure, label="+")))
+    plan = plan_of(Graph((QUERY,), (typed(Concat(), pure, label="+"),)))
     said = {entry.title: entry.lines for entry in captions(plan, None)}
     assert said["extract"] == ("number",)
     assert [e.lines for e in captions(plan, None) if e.title == "vote"] == [("answer by logprob",), ("answer",)]
@@ -160,7 +160,7 @@ def large() -> Plan:
     pool: Node = typed(Concat(), pools, label="+")
     for _ in range(120):
         pool = fuse(QUERY, critique(QUERY, pool), n=3)
-    return plan_of(Graph(QUERY, fuse(QUERY, typed(Concat(), [*pools, pool], label="+"))))
+    return plan_of(Graph((QUERY,), (fuse(QUERY, typed(Concat(), [*pools, pool], label="+")),)))
 
 
 def test_large_plans_are_drawn_fast() -> None:

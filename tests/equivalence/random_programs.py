@@ -127,6 +127,90 @@ def _repeat(author: _Author, name: str, fields: frozenset[str], most: int) -> No
     )
 
 
+def _loop(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    """Carries a pool that is rewritten, or grows; ends early by a measure, or not."""
+    rounds, model = author.number(1, 3), author.model()
+    until = author.draw(st.sampled_from(_CONDITIONS)).replace("POOL", "again").replace("FIELD", "logprob")
+    ends = f" until {until}" if author.number(0, 2) else ""
+    if author.number(0, 1) and most + rounds <= 8:
+        step = f"again + (query |> generate({model}, max_tokens = 40))"
+        result, more = _BASE & fields, most + rounds
+    else:
+        step = f"again |> ask({model}, improve_prompt, max_tokens = 40)"
+        result, more = _BASE, most
+    author.lines.append(f"again = {name} |> sample({most}) |> sort(by = logprob)")
+    author.lines.append(f"loop max {rounds}{ends} {{ again = {step} }}")
+    author.assign("again", result, more)
+
+
+def _each(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    kind = author.number(0, 3)
+    if kind == 0:
+        author.assign(f"{name} |> each one {{ one |> critique({author.model()}, max_tokens = 30) }}", fields, most)
+    elif kind == 1 and most * 2 <= 8:
+        made = f"query |> generate({author.model()}, max_tokens = 40)"
+        author.assign(f"{name} |> each one {{ one + ({made}) }}", _BASE & fields, most * 2)
+    elif kind == 2:
+        text = (
+            f"{name} |> each one {{ k = 0\n loop max 2 until one.logprob > -20 or k >= 1 {{\n"
+            f" one = one |> ask({author.model()}, improve_prompt, max_tokens = 30)\n k = k + 1 }}\n one }}"
+        )
+        author.assign(text, _BASE, most)
+    else:
+        text = f"{name} |> each one {{ if one.logprob < -30 {{ one |> critique({author.model()}) }} else {{ one }} }}"
+        author.assign(text, fields, most)
+
+
+def _branch(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    condition = author.draw(st.sampled_from(_CONDITIONS)).replace("POOL", name).replace("FIELD", "logprob")
+    other, others, more = author.draw(st.sampled_from(author.pools))
+    kind = author.number(0, 2)
+    if kind == 0:
+        text = f"if {condition} {{ {name} |> critique({author.model()}, max_tokens = 30) }} else {{ {other} }}"
+        author.assign(text, fields & others, max(most, more))
+    elif kind == 1:
+        author.lines.append(f"kept = {name} |> sort(by = text)")
+        author.lines.append(f"if {condition} {{ kept = {other} |> rank({author.model()}) }}")
+        author.assign("kept", fields & others, max(most, more))
+    else:
+        made = f"query |> generate({author.model()}, max_tokens = 40)"
+        text = f"match size({name} |> filter(logprob, at_least = -25)) {{ 0 => {made}\n1 => {name}\n_ => {other} }}"
+        author.assign(text, _BASE & fields & others, max(most, more, 1))
+
+
+def _otherwise(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    other, others, more = author.draw(st.sampled_from(author.pools))
+    author.assign(f"{name} |> filter(logprob, at_least = -20) else {other}", fields & others, max(most, more))
+
+
+def _extend(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    n = author.number(1, 2)
+    if most * n <= 8:
+        text = f'{name} |> extend({author.model()}, n = {n}, force = " So", stop = ".", max_tokens = 30)'
+        author.assign(text, _BASE & fields, most * n)
+
+
+def _redraw(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    if author.number(0, 1):
+        n, scheme = author.number(1, 4), author.draw(st.sampled_from(["multinomial", "systematic", "balanced"]))
+        author.assign(f"{name} |> resample({n}, by = logprob, scheme = {scheme}, temperature = 9)", fields, n)
+    else:
+        k = author.number(1, 3)
+        author.assign(f"{name} |> sample({k}, by = logprob, temperature = 9)", fields, min(k, most))
+
+
+def _restate(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    author.assign(f"{name} |> as_query |> generate({author.model()}, n = 2, max_tokens = 40)", _BASE, 2)
+
+
+_CONDITIONS = [
+    "mean(POOL, by = FIELD) > -25",
+    "size(POOL) >= 2",
+    "agreement(POOL, by = text) < 0.9",
+    "max(POOL, by = FIELD) > -10 and not (entropy(POOL, by = text) > 1.0)",
+    "beta_confidence(POOL, by = text) > 0.7 or min(POOL, by = FIELD) < -60",
+]
+
 _STEPS = [
     _into("critique(MODEL, max_tokens = 30)", "critique"),
     _into("assess(MODEL, max_tokens = 30)", "verdict", "reasoning"),
@@ -146,6 +230,13 @@ _STEPS = [
     _join,
     _judge_tests,
     _repeat,
+    _loop,
+    _each,
+    _branch,
+    _otherwise,
+    _extend,
+    _redraw,
+    _restate,
 ]
 
 

@@ -59,6 +59,22 @@ def check_equivalence(program: Program) -> None:
         assert sum(r.usage.calls for r in results) <= sum(r.usage.calls for r in answers(plain))
 
 
+def check_bounds(program: Program) -> None:
+    """What an example that ends well takes, and how many candidates it gives, is within what was said before."""
+    for name in program.pipelines:
+        for plan in (program.compile(name), program.compile(name, optimise=False)):
+            total, type_ = estimate(plan).total, plan.nodes[plan.output].type
+            for result in answers(plan):
+                if result.error is not None:
+                    continue
+                used = result.usage
+                assert total.calls.least <= used.calls <= total.calls.most
+                assert total.samples.least <= used.samples <= total.samples.most
+                assert total.generated_tokens.least <= used.generated_tokens <= total.generated_tokens.most
+                assert type_.low <= len(result.candidates) <= type_.high
+                assert type_.fields is not None
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_every_example_gives_the_same_optimised_or_not_and_in_any_batch(path: Path) -> None:
     check_equivalence(Program.load(path))
@@ -80,6 +96,7 @@ def test_random_programs_give_the_same(source: str) -> None:
     program = Program.parse(source, "main.pnyx")
     assert not [d for d in program.check() if d.is_error], source
     check_equivalence(program)
+    check_bounds(program)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -103,7 +103,7 @@ def archon(n: int = 4, keep: int = 3) -> Graph:
         sampling=Sampling(temperature=0.0, max_tokens=16),
     )  # fmt: skip
     verified = typed(verdict, [query, fused], label="verify")
-    return Graph(query, typed(Filter(if_none=IfNone.KEEP), [verified], label="filter"))
+    return Graph((query,), (typed(Filter(if_none=IfNone.KEEP), [verified], label="filter"),))
 
 
 def layered(n: int = 4, rounds: int = 2) -> Graph:
@@ -121,4 +121,4 @@ def layered(n: int = 4, rounds: int = 2) -> Graph:
     pool = typed(Take(k=3), [typed(Sort(by="passes"), [tried], label="sort")], label="take")
     for _ in range(rounds):
         pool = fuse(query, critique(query, pool), n=3)
-    return Graph(query, fuse(query, pool))
+    return Graph((query,), (fuse(query, pool),))

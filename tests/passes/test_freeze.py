@@ -40,7 +40,7 @@ def test_survives_a_file() -> None:
 def test_keeps_only_used_models_and_places() -> None:
     span = Span(SOURCE, SOURCE.text.index("generate"), SOURCE.text.index(")\n}") + 1)
     query = typed(Input(), [], label="query")
-    graph = Graph(query, typed(Sample(model="small"), [query], label="generate", span=span))
+    graph = Graph((query,), (typed(Sample(model="small"), [query], label="generate", span=span),))
     plan = plan_of(graph)
     assert [model.name for model in plan.models] == ["small"]
     assert plan.nodes[0].place is None
@@ -49,7 +49,7 @@ def test_keeps_only_used_models_and_places() -> None:
 
 def test_the_question_alone_is_a_plan() -> None:
     query = typed(Input(), [], label="query")
-    plan = plan_of(Graph(query, query))
+    plan = plan_of(Graph((query,), (query,)))
     assert (plan.output, len(plan.nodes), plan.nodes[0].type.fields) == (0, 1, None)
 
 

@@ -57,7 +57,7 @@ ONE, SEVERAL = generate(1), generate(3)
 
 
 def graph(output: Node) -> Graph:
-    return Graph(QUERY, output)
+    return Graph((QUERY,), (output,))
 
 
 def text(graph: Graph) -> list[str]:

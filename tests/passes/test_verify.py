@@ -19,13 +19,13 @@ DRAFTS = typed(Sample(model="m", n=2), [QUERY], label="generate")
 
 
 def unchecked(operator: Operator, inputs: list[Node], type: Type) -> Graph:
-    return Graph(QUERY, node(operator, inputs, type, label="wrong"))
+    return Graph((QUERY,), (node(operator, inputs, type, label="wrong"),))
 
 
 def ask(text: str, **attributes: object) -> Graph:
     prompt = PromptText(name="p", params=(), user=text)
     operator = Ask(model="m", prompt=prompt, over=Over.EACH, **attributes)  # type: ignore[arg-type]
-    return Graph(QUERY, typed(operator, [QUERY, DRAFTS], label="wrong"))
+    return Graph((QUERY,), (typed(operator, [QUERY, DRAFTS], label="wrong"),))
 
 
 def test_accepts_what_is_right() -> None:
@@ -39,11 +39,11 @@ def test_accepts_what_is_right() -> None:
         (unchecked(Take(k=1), [DRAFTS], DRAFTS.type), r"its type is Pool\[2\].* instead of Pool\[1\]"),
         (unchecked(Take(k=1), [QUERY], DRAFTS.type), "Chat instead of a pool"),
         (unchecked(Input(), [], Pool(Size(1, 1))), "are equal"),
-        (Graph(QUERY, replace(DRAFTS, stream="other")), "digest"),
-        (Graph(QUERY, typed(Sample(model="m", joined=True), [QUERY], label="wrong")), "cannot be joined"),
+        (Graph((QUERY,), (replace(DRAFTS, stream="other"),)), "digest"),
+        (Graph((QUERY,), (typed(Sample(model="m", joined=True), [QUERY], label="wrong"),)), "cannot be joined"),
         (ask("{{ candidates }}"), "reads `candidates`"),
         (ask("{% if %}"), "cannot be used"),
-        (Graph(QUERY, typed(Sample(model="m"), [node(Input(), [], CHAT, label="q", stream="x")], label="g")), "second"),
+        (Graph((QUERY,), (typed(Sample(model="m"), [node(Input(), [], CHAT, label="q", stream="x")], label="g"),)), "second"),
     ],
 )
 def test_faults(graph: Graph, words: str) -> None:
@@ -55,7 +55,7 @@ def test_faults(graph: Graph, words: str) -> None:
 
 def test_equal_nodes_have_one_type() -> None:
     twin = replace(DRAFTS, type=Pool(Size(1, 1), frozenset({"text", "logprob", "model"})))
-    both = Graph(QUERY, typed(Concat(), [DRAFTS, twin], label="+"))
+    both = Graph((QUERY,), (typed(Concat(), [DRAFTS, twin], label="+"),))
     with pytest.raises(GraphFault, match="equal"):
         verify(both, "some_pass")
 
@@ -66,4 +66,4 @@ def test_checking_names_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pnyx.compiler.passes.PASSES", (break_types,))
     with pytest.raises(GraphFault, match="after break_types"):
-        optimise(Graph(QUERY, DRAFTS), check=True)
+        optimise(Graph((QUERY,), (DRAFTS,)), check=True)

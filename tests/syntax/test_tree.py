@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lark import Lark
 
 from pnyx.compiler import syntax as s
 from pnyx.compiler.diagnostics import Diagnostics, render_all
 from pnyx.compiler.format import format_source
 from pnyx.compiler.parse import parse
 from pnyx.compiler.source import Source, Span
+from pnyx.grammar import grammar_text
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -108,10 +111,38 @@ def test_strings(text: str, value: str) -> None:
 
 
 def test_words_of_declarations_are_names_elsewhere() -> None:
-    module = _module("op f(model: Model, op) -> Pool {\n    prompt = model\n    max(search, let, import = extern)\n}")
-    (op,) = module.declarations
+    text = "op f(model: Model, op) -> Pool {\n    prompt = model\n    max(search, let, import = extern)\n}"
+    (op,) = _module(text).declarations
     assert isinstance(op, s.OpDecl)
     assert [param.name for param in op.params] == ["model", "op"]
+    text = "pipeline limit(limit, state) limit 3 calls {\n    state = limit\n    f(limit)\n    limit(state)\n}"
+    (pipeline,) = _module(text).declarations
+    assert isinstance(pipeline, s.PipelineDecl)
+    assert [(number.value, number.unit) for number in pipeline.limits] == [(3, "calls")]
+
+
+def test_an_else_belongs_to_the_nearest_if_or_pipe() -> None:
+    fallback = _value("a |> b else c |> d else e")
+    assert isinstance(fallback, s.Otherwise)
+    assert isinstance(fallback.fallback, s.Otherwise)
+    assert _shape(fallback.fallback.value) == "(c |> d)"
+    branch = _value("a |> if b { c } else { d }")
+    assert isinstance(branch, s.Pipe)
+    assert isinstance(branch.stage, s.If)
+    assert branch.stage.orelse is not None
+    inside = _value("if a |> b else c { d }\n    else { e }")
+    assert isinstance(inside, s.If)
+    assert isinstance(inside.condition, s.Otherwise)
+    assert inside.orelse is not None
+
+
+def test_the_grammar_has_no_conflicts(caplog: pytest.LogCaptureFixture) -> None:
+    """Lark settles a conflict between shifting and reducing by itself, and says so only here."""
+    with caplog.at_level(logging.DEBUG, logger="lark"):
+        Lark(grammar_text(), start="module", parser="lalr", lexer="basic", debug=True)
+        assert "conflict" not in caplog.text
+        Lark('start: start "+" start | "a"', parser="lalr", lexer="basic", debug=True)
+        assert "conflict" in caplog.text
 
 
 def test_the_body_of_an_op_is_told_from_the_fields_of_its_type() -> None:

@@ -8,6 +8,7 @@ An absent variable or field renders as nothing and is false.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -28,6 +29,11 @@ _FILTERS = (
     "capitalize", "count", "d", "default", "first", "float", "int", "join", "last", "length", "lower", "replace",
     "reverse", "round", "sort", "string", "title", "tojson", "trim", "truncate", "upper", "wordcount",
 )  # fmt: skip
+
+
+_MOST_CODE = 50_000
+_OPENING = re.compile(r"\{[{%]")
+_CLOSING = re.compile(r"[%}]\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,8 @@ def _rendered(text: str, variables: Mapping[str, object], budget: _Budget) -> st
 
 def check_template(text: str) -> TemplateUse | TemplateFault:
     """What the template reads, or why it cannot be used."""
+    if _code_length(text) > _MOST_CODE:
+        return TemplateFault(f"there are more than {_MOST_CODE} characters in its tags", 1)
     try:
         tree = _environment().parse(text)
         fault = _ban(tree)
@@ -255,6 +263,15 @@ def check_template(text: str) -> TemplateUse | TemplateFault:
     except ValueError:
         return TemplateFault("it has a number that is too long", 1)
     return TemplateUse(_free_variables(tree), _field_uses(tree))
+
+
+def _code_length(text: str) -> int:
+    """Characters between the marks of tags. Reading them is what takes long; the text around them is only copied."""
+    total = 0
+    for piece in _OPENING.split(text)[1:]:
+        closing = _CLOSING.search(piece)
+        total += closing.start() if closing else len(piece)
+    return total
 
 
 def _ban(tree: nodes.Template) -> TemplateFault | None:

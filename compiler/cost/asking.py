@@ -25,7 +25,7 @@ def cost_and_steps(
     if not isinstance(operator, Sample | Ask | Extend):
         return Cost(), NOTHING
     model = models[operator.model]
-    prompts, tries = _prompts(operator, inputs)
+    prompts, tries = _prompts(operator, inputs, lengths.prompts(operator, current.stream))
     drawn = 0 if isinstance(operator, Ask) and operator.reads is Reads.YES else operator.n
     calls = prompts * (1 if operator.joined else operator.n) * tries
     samples = prompts * drawn * tries
@@ -41,14 +41,16 @@ def cost_and_steps(
     return Cost(calls, samples, prompt, generated, flops, money), _some(prompts) * tries
 
 
-def _prompts(operator: ModelOperator, inputs: Sequence[Shape]) -> tuple[Estimate, Estimate]:
+def _prompts(operator: ModelOperator, inputs: Sequence[Shape], measured: float | None) -> tuple[Estimate, Estimate]:
     """How many prompts there are, and how often each is tried."""
     if isinstance(operator, Sample):
         return _ONE, _ONE
     if isinstance(operator, Extend):
         # Those that are finished ask nothing.
         size = inputs[1].size
-        return (size if operator.into is not None else Estimate(0, size.expected, size.most)), _ONE
+        if operator.into is None:
+            size = Estimate(0, size.expected if measured is None else min(measured, size.most), size.most)
+        return size, _ONE
     can_fail = operator.reads not in (Reads.TEXT, Reads.YES)
     tries = Estimate(1, 1, 1 + operator.on_fail.retries) if can_fail else _ONE
     if operator.over is Over.QUERY:

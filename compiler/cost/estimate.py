@@ -46,6 +46,8 @@ def estimate(plan: Plan, profile: Profile | None = None) -> CostReport:
     models = {model.name: model for model in plan.models}
     walk = _Walk(models, Lengths(profile if profile is not None else Profile()))
     run = walk.run(plan.nodes, {}, 0)
+    if plan.states:  # an example finds what one before it has left
+        run = walk.run(plan.nodes, {state.param: run.shapes[state.output] for state in plan.states}, 0)
     measured = profile is not None and bool(profile.streams)
     return CostReport(tuple(run.costs), run.total, run.depths[plan.output], measured)
 

@@ -85,6 +85,11 @@ class Lengths:
         """Candidates that the node gave, where that was measured."""
         return self._facts(stream).mean_size
 
+    def prompts(self, operator: ModelOperator, stream: str) -> float | None:
+        """Prompts each time that the node ran, where that was measured."""
+        facts = self._facts(stream)
+        return facts.samples / operator.n / facts.results if facts.results else None
+
     def fit(self, model: str, stream: str) -> TokenFit:
         """Tokens of a prompt of this stream."""
         of_model = self._fit_model(model)

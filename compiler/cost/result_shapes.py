@@ -168,8 +168,8 @@ def _extended(extend: Extend, current: PlanNode, inputs: Sequence[Shape], length
         whole = before.expected + len(extend.force) + more.expected if known is None else known
         text = Length(whole, before.most + len(extend.force) + more.most)
     fields: dict[str, FieldShape] = {"text": text, "logprob": -12.345678, "model": extend.model, "finished": True}
-    size = pool.size * extend.n
-    return Shape(Estimate(pool.size.least, size.expected, size.most), fields)
+    size, measured = pool.size * extend.n, lengths.size(current.stream)
+    return Shape(Estimate(pool.size.least, size.expected if measured is None else measured, size.most), fields)
 
 
 def _from_outside(current: PlanNode, inputs: Sequence[Shape]) -> Shape:

@@ -86,6 +86,7 @@ _TITLES: dict[str, str] = {
     "E606": "engine lacks a capability",
     "E607": "faulty plan file",
     "E608": "missing package",
+    "E612": "function that cannot be used",
     "E613": "call store cannot be opened",
     "E614": "call store of a newer Pnyx",
     "E615": "call store failed",
@@ -142,6 +143,9 @@ _TITLES: dict[str, str] = {
     "R817": "broken answer of a server",
     "R818": "reply refused",
     "R819": "call is not stored",
+    "R809": "value that no arm takes",
+    "R810": "function raised an exception",
+    "R811": "function gave something else",
     "R820": "budget of the run is spent",
     "R821": "limit of a query is reached",
 }

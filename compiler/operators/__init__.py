@@ -1,0 +1,99 @@
+"""The operators of the graph and of the plan: the contract between the compiler and the runtime.
+
+Every kind of node has one frozen class here that holds its attributes; what it takes and gives is said in its docstring
+as `inputs -> result`. The runtime has one implementation for each (a test holds the two tables against each other).
+
+Nodes of `Loop`, `Each` and `Branch` have bodies: graphs with parameters, which run as often as the values say. Their
+first inputs are their own; the others are what the bodies use from outside, and the last parameters of every body.
+
+Meaning and economy are kept apart: `joined` says how draws are sent to the engine, not what is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pnyx.compiler.operators.asking import (
+    Ask,
+    Extend,
+    OnFail,
+    PromptText,
+    Sample,
+    Sampling,
+)
+from pnyx.compiler.operators.control import (
+    Branch,
+    Compute,
+    Constant,
+    Each,
+    FieldOf,
+    Loop,
+    Measure,
+    Param,
+    Part,
+)
+from pnyx.compiler.operators.pools import (
+    AsQuery,
+    Concat,
+    Dedupe,
+    Empty,
+    Extern,
+    Extract,
+    Filter,
+    Input,
+    Pick,
+    Resample,
+    Sort,
+    Take,
+    Vote,
+)
+from pnyx.compiler.operators.words import (
+    READS_FIELD,
+    Action,
+    AnswerKind,
+    ConstantValue,
+    IfNone,
+    MeasureKind,
+    Over,
+    Reads,
+    Scheme,
+    Single,
+    Weights,
+)
+
+__all__ = [
+    "Action", "AnswerKind", "AsQuery", "Ask", "Branch", "Compute", "Concat", "Constant", "ConstantValue", "Dedupe",
+    "Each", "Empty", "Extend", "Extern", "Extract", "FieldOf", "Filter", "IfNone", "Input", "Loop", "Measure",
+    "MeasureKind", "ModelOperator", "OnFail", "Operator", "Over", "Param", "Part", "Pick", "PromptText", "READS_FIELD",
+    "Reads", "Region", "Resample", "Sample", "Sampling", "Scheme", "Single", "Sort", "Take", "Vote", "Weights",
+]  # fmt: skip
+
+ModelOperator: TypeAlias = Sample | Ask | Extend
+Region: TypeAlias = Loop | Each | Branch
+Operator: TypeAlias = (
+    Input
+    | Sample
+    | Ask
+    | Extend
+    | Extract
+    | Vote
+    | Sort
+    | Filter
+    | Take
+    | Dedupe
+    | Concat
+    | Resample
+    | Pick
+    | AsQuery
+    | Extern
+    | Empty
+    | Constant
+    | Compute
+    | FieldOf
+    | Measure
+    | Loop
+    | Each
+    | Branch
+    | Part
+    | Param
+)

@@ -1,0 +1,120 @@
+"""Operators that ask a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pnyx.compiler.operators.words import Action, ConstantValue, Over, Reads, Single
+
+__all__ = ["Ask", "Extend", "OnFail", "PromptText", "Sample", "Sampling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy. `stop` strings end a sample and are not part of its text."""
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptText:
+    """A Jinja template of one exchange. `params` are the variables it may use."""
+
+    name: str
+    params: tuple[str, ...]
+    user: str
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFail:
+    """After `retries` more tries with fresh seeds, `then`."""
+
+    retries: int = 0
+    then: Action = Action.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """`(Chat) -> Pool[n]{text, logprob, model, finished}`: samples 0 … n-1 of this node's stream.
+
+    `system` replaces the system message; `stream` tells apart streams of what is otherwise the same prompt. `joined`:
+    one request for all n, sharing one prefill, instead of n requests.
+    """
+
+    kind: Literal["sample"] = "sample"
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    system: str | None = None
+    stream: int = 0
+    n: int = 1
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """`(Chat, Pool unless over the query, Pool or Scalar for each of `variables`) -> Pool`: a model is shown `prompt`.
+
+    The prompt sees `query` (text), `candidate` (over each) or `candidates` (over all), every pool of `variables` as a
+    list of candidates under its name (of which `name.field` reads the first), every scalar as its value, and the
+    `constants`. With CHOICE it sees `options`.
+
+    | over | into | reads | result |
+    |---|---|---|---|
+    | each | a field | one of READS_FIELD | the pool, that field added |
+    | each | None | TEXT | n new candidates for each candidate |
+    | all | None | TEXT | n new candidates |
+    | all | None | ORDER | the pool in the order of the reply |
+    | query, all | None | LIST | one new candidate per item, at most `count` |
+    | query | None | TEXT | n new candidates |
+    | query, all | None | CHOICE | one new candidate, its text the option; none where the reply says none |
+
+    `n` is above 1 only where new candidates are made from TEXT. New candidates have text, logprob, model, finished.
+    """
+
+    kind: Literal["ask"] = "ask"
+    model: str
+    prompt: PromptText
+    over: Over
+    reads: Reads = Reads.TEXT
+    into: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    n: int = 1
+    count: int | None = None
+    on_fail: OnFail = field(default_factory=OnFail)
+    single: Single = Single.ASK
+    variables: tuple[str, ...] = ()
+    constants: tuple[tuple[str, ConstantValue], ...] = ()
+    options: tuple[str, ...] = ()
+    joined: bool = False
+
+    @property
+    def tests(self) -> int | None:
+        """Which of `variables` are tests: those of that name, else the first where the passes are counted."""
+        if "tests" in self.variables:
+            return self.variables.index("tests")
+        return 0 if self.reads is Reads.PASSES and self.variables else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """`(Chat, Pool{text}) -> Pool`: a model goes on with each candidate from where its text ends.
+
+    What is continued is the text, the stop string that ended it (`stopped`), and `force`. Without `into` each candidate
+    gives n new ones, whose text is all of that and what follows; one that is `finished` stays as it is, once, unless
+    `force` makes it go on (Muennighoff et al., 2025, budget forcing). `logprob` is that of all that was drawn. With
+    `into` what follows becomes that field, read as text and stripped, and the candidate stays as it was: a probe.
+    """
+
+    kind: Literal["extend"] = "extend"
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    system: str | None = None
+    force: str = ""
+    into: str | None = None
+    n: int = 1
+    joined: bool = False

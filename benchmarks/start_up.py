@@ -31,7 +31,7 @@ pipeline layered_{i}(query) {{
     tried = drafts
         |> judge_tests(judge, tests)
         |> top(3, by = passes)
-    tried = tried |> ask(judge, check_{i}, into = note)
+    tried = tried |> ask(judge, check_{i})
     repeat tune(0..3, default = 1) {{
         tried = tried
             |> tune(critique(_, judge, max_tokens = 96), skip)

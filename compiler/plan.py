@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pnyx.compiler.operators import Ask, ConstantValue, Extend, Operator, Param, Sample
-from pnyx.compiler.types import ScalarBase
+from pnyx.compiler.types import Chat, Pool, ScalarBase
 
 __all__ = [
     "PLAN_VERSION", "Place", "Plan", "PlanBody", "PlanError", "PlanLimits", "PlanModel", "PlanNode", "PlanState",
@@ -217,7 +217,10 @@ def _check_meaning(plan: Plan) -> None:
         if isinstance(entry.operator, Sample | Ask | Extend):
             _check_asking(entry.operator, index)
     try:
-        verify(thaw(plan), "loading")
+        graph = thaw(plan)
+        verify(graph, "loading")
+        if not isinstance(graph.output.type, Pool | Chat):
+            raise PlanError("its output is not a pool of candidates")
     except (GraphFault, ValueError) as fault:  # ValueError: of typing, or a size that is none
         raise PlanError(str(fault)) from None
 

@@ -220,7 +220,12 @@ def _pipe(chain: Sequence[str]) -> str:
 
 def _text(value: str) -> str:
     plain = value.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{{{ord(c):X}}}" for c in plain) + '"'
+    return '"' + "".join(map(_escaped, plain)) + '"'
+
+
+def _escaped(char: str) -> str:
+    """Half of a character, which no file can hold, is none to escape."""
+    return char if char.isprintable() or "\ud800" <= char <= "\udfff" else f"\\u{{{ord(char):X}}}"
 
 
 def _shown(text: str) -> str:

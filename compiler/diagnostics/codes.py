@@ -101,6 +101,7 @@ _TITLES: dict[str, str] = {
     "E625": "nothing for a component to read",
     "E626": "component that Pnyx does not have",
     "E630": "pipeline that Archon's format cannot express",
+    "E640": "faulty trace",
     # W7: warnings
     "W701": "work without effect",
     "W702": "name never used",
@@ -129,6 +130,7 @@ _TITLES: dict[str, str] = {
     "W733": "work that is thrown away",
     "W734": "difference to Archon",
     "W735": "part that stays behind",
+    "W740": "trace that is not whole",
     # R8: one example at run time
     "R801": "row is not JSON",
     "R802": "row without the question",

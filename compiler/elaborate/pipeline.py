@@ -82,9 +82,11 @@ def state_start(elaborator: Elaborator, declaration: syntax.StateDecl) -> StateS
 
 def _states(elaborator: Elaborator, declaration: syntax.PipelineDecl) -> list[syntax.StateDecl]:
     """The states that the pipeline reads or assigns, in the order of the program."""
+    states = [state for state in elaborator.scope.own.values() if isinstance(state, syntax.StateDecl)]
+    if not states:
+        return []
     used = {*assigned_by(declaration.body), *_names(declaration.body)}
-    own = elaborator.scope.own.values()
-    return [state for state in own if isinstance(state, syntax.StateDecl) and state.name in used]
+    return [state for state in states if state.name in used]
 
 
 def _names(part: object) -> Iterator[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from difflib import unified_diff
 
-from pnyx.cli.failures import EXIT_USER
+from pnyx.cli.diff import show_diff
+from pnyx.cli.failures import EXIT_USER, user_error
 from pnyx.cli.files import read_text, write_text
-from pnyx.cli.terminal import coloured, count, rendered
+from pnyx.cli.terminal import count, rendered
 from pnyx.compiler.diagnostics import CompileError, Diagnostics
 from pnyx.compiler.source import Source
 
@@ -46,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _format(name: str, text: str) -> str:
     from pnyx.compiler.format import format_source
+    from pnyx.compiler.modules import YAML_SUFFIXES
+
+    if name.endswith(YAML_SUFFIXES):
+        raise user_error("E601", f"`{name}` is YAML, which has no standard form", "`pnyx convert` writes it as Pnyx")
 
     diagnostics = Diagnostics()
     formatted = format_source(Source("<stdin>" if name == "-" else name, text), diagnostics)
@@ -54,21 +58,9 @@ def _format(name: str, text: str) -> str:
     return formatted
 
 
-_COLOURS = {"+": "32", "-": "31", "@": "36"}
-
-
-def _painted(line: str) -> str:
-    colour = _COLOURS.get(line[:1])
-    if colour is None or not coloured(sys.stdout):
-        return line
-    words = line.rstrip("\n")
-    return f"\033[{colour}m{words}\033[0m{line[len(words) :]}"
-
-
 def _deliver(name: str, text: str, formatted: str, options: argparse.Namespace) -> None:
     if options.diff:
-        before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-        sys.stdout.writelines(map(_painted, unified_diff(before, after, name, f"{name} (formatted)")))
+        show_diff(text, formatted, name, "formatted")
     elif options.check:
         if formatted != text:
             print(f"not in standard form: {name}")

@@ -55,15 +55,21 @@ _CHAINS = tuple(
     for mark in ("(?:>|≻)", ",")
 )
 
+_NAMED = re.compile(
+    r"\b(?:answer|choice|option|label|category)\b\s{0,3}(?::|=|\bis\b)[ \t]{0,3}(?P<value>[^\n]{1,500})", re.IGNORECASE
+)
+_AROUND = " \t\r\n.,:;!?\"'()[]{}<>"
+_NOT = r"(?P<no>\b(?:not|never|neither|nor|isn['’]t|than)\s+(?:(?:a|an|the|so|very|at|all)\s+){0,2})?"
+
 _ITEM = re.compile(r"^(?P<indent>\s*)(?:[-*•+]|\*{0,2}\(?\d{1,3}[.)]\*{0,2})\s+(?P<item>\S.*)$")
 _BARE_MARKER = re.compile(r"\W*\d{1,3}[.)]\W*")
 
 
-def read(reads: Reads, text: str, *, size: int, count: int | None) -> ReadValue | None:
+def read(reads: Reads, text: str, *, size: int, count: int | None, options: tuple[str, ...] = ()) -> ReadValue | None:
     """The value of a reply, or None where it cannot be read.
 
-    `size`: how many candidates are to be ordered, or tests to be judged; `count`: the most items of a list. The order
-    is given as indices from 0.
+    `size`: how many candidates are to be ordered, or tests to be judged; `count`: the most items of a list; `options`
+    what is to be chosen from. The order is given as indices from 0.
     """
     match reads:
         case Reads.TEXT:
@@ -76,6 +82,8 @@ def read(reads: Reads, text: str, *, size: int, count: int | None) -> ReadValue 
             return _number(text)
         case Reads.PASSES:
             return _passes(_plain(text), size)
+        case Reads.CHOICE:
+            return _choice(_plain(text), options)
         case Reads.ORDER:
             return _order(_plain(text), size)
         case Reads.LIST:
@@ -151,6 +159,46 @@ def _passes(text: str, size: int) -> int | None:
             judged.setdefault(int(found["id"]), set()).update(verdicts)
     wanted = [judged.get(number, set()) for number in range(1, size + 1)]
     return sum(True in verdicts for verdicts in wanted) if all(len(verdicts) == 1 for verdicts in wanted) else None
+
+
+def _choice(text: str, options: tuple[str, ...]) -> str | None:
+    """The option that is the whole reply; else the one that the last "Answer: …" names, the last line if it is one, or
+    the only one that the reply says, as whole words and not behind a "not"."""
+    whole = _option(text, options)
+    if whole is not None:
+        return whole
+    named = [found["value"] for found in _NAMED.finditer(text)]
+    if named:
+        return _option(named[-1], options) or _said(named[-1], options)
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = _option(lines[-1], options) if lines else None
+    return last if last is not None else _said(text, options)
+
+
+def _option(text: str, options: tuple[str, ...]) -> str | None:
+    """The option that this text is, spelt the same or else the only one spelt the same but for case."""
+    told = text.strip(_AROUND)
+    if told in options:
+        return told
+    alike = [option for option in options if _folded(option) == _folded(told)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.strip(_AROUND).casefold().split())
+
+
+def _said(text: str, options: tuple[str, ...]) -> str | None:
+    """The only option that occurs. A single letter or sign occurs by chance, so those are not looked for; of options
+    within one another the longest counts."""
+    if not options or min(map(len, options)) < 2:
+        return None
+    longest_first = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
+    found = list(re.finditer(rf"{_NOT}(?<!\w)(?P<option>{longest_first})(?!\w)", text, re.IGNORECASE))
+    if any(match["no"] for match in found):
+        return None
+    told = {_option(match["option"], options) for match in found}
+    return told.pop() if len(told) == 1 else None
 
 
 def _order(text: str, size: int) -> tuple[int, ...] | None:

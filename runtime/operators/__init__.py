@@ -1,4 +1,5 @@
-"""The implementations of the operators: one for each kind that the compiler can put into a plan."""
+"""The implementations of the operators: one for each kind that the compiler can put into a plan, but those that the
+interpreter itself is made of: parameters, and nodes with bodies."""
 
 from __future__ import annotations
 
@@ -8,38 +9,60 @@ from typing import Any
 
 from pnyx.compiler.operators import (
     Ask,
+    AsQuery,
+    Compute,
     Concat,
+    Constant,
     Dedupe,
+    Empty,
+    Extend,
+    Extern,
     Extract,
+    FieldOf,
     Filter,
-    Input,
+    Measure,
     Operator,
+    Part,
+    Pick,
+    Resample,
     Sample,
     Sort,
     Take,
     Vote,
-)  # fmt: skip
+)
 from pnyx.runtime.operators.ask import prepare_ask
+from pnyx.runtime.operators.chance import prepare_pick, prepare_resample
 from pnyx.runtime.operators.choose import (
     prepare_concat,
     prepare_dedupe,
     prepare_extract,
     prepare_filter,
-    prepare_input,
     prepare_sort,
     prepare_take,
     prepare_vote,
-)  # fmt: skip
+)
+from pnyx.runtime.operators.extend import prepare_extend
+from pnyx.runtime.operators.extern import prepare_extern
+from pnyx.runtime.operators.measure import prepare_measure
 from pnyx.runtime.operators.sample import prepare_sample
-from pnyx.runtime.operators.step import Begin, Example, Step, Work, no_result
+from pnyx.runtime.operators.scalars import (
+    equal,
+    prepare_as_query,
+    prepare_compute,
+    prepare_constant,
+    prepare_empty,
+    prepare_field_of,
+    prepare_part,
+)
+from pnyx.runtime.operators.step import Begin, Example, Scope, Step, Work, no_result
 
-__all__ = ["IMPLEMENTATIONS", "Begin", "Example", "Step", "Work", "no_result"]
+__all__ = ["IMPLEMENTATIONS", "Begin", "Example", "Scope", "Step", "Work", "equal", "no_result"]
 
 IMPLEMENTATIONS: Mapping[type[Operator], Callable[[Step[Any]], Begin]] = MappingProxyType(
     {
-        Input: prepare_input,
         Sample: prepare_sample,
         Ask: prepare_ask,
+        Extend: prepare_extend,
         Extract: prepare_extract,
         Vote: prepare_vote,
         Sort: prepare_sort,
@@ -47,5 +70,15 @@ IMPLEMENTATIONS: Mapping[type[Operator], Callable[[Step[Any]], Begin]] = Mapping
         Take: prepare_take,
         Dedupe: prepare_dedupe,
         Concat: prepare_concat,
+        Resample: prepare_resample,
+        Pick: prepare_pick,
+        AsQuery: prepare_as_query,
+        Extern: prepare_extern,
+        Empty: prepare_empty,
+        Constant: prepare_constant,
+        Compute: prepare_compute,
+        FieldOf: prepare_field_of,
+        Measure: prepare_measure,
+        Part: prepare_part,
     }
 )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
-from math import fsum
-from sys import float_info
 from typing import TypeVar
 
-from pnyx.compiler.operators import Concat, Dedupe, Extract, Filter, IfNone, Input, Operator, Sort, Take, Vote
+from pnyx.compiler.operators import Concat, Dedupe, Extract, Filter, IfNone, Operator, Sort, Take, Vote
 from pnyx.runtime.answers import extract
 from pnyx.runtime.candidates import Candidate, FieldValue, Pool
-from pnyx.runtime.operators.step import Begin, Example, Step
+from pnyx.runtime.operators.numbers import number, total
+from pnyx.runtime.operators.step import Begin, Scope, Step
 
 __all__ = [
-    "prepare_concat", "prepare_dedupe", "prepare_extract", "prepare_filter", "prepare_input", "prepare_sort",
-    "prepare_take", "prepare_vote",
+    "prepare_concat", "prepare_dedupe", "prepare_extract", "prepare_filter", "prepare_sort", "prepare_take",
+    "prepare_vote",
 ]  # fmt: skip
 
 OperatorT = TypeVar("OperatorT", bound=Operator)
@@ -26,33 +25,28 @@ def _pure(choose: Callable[[OperatorT, Pool], Pool]) -> Callable[[Step[OperatorT
 
     def prepare(step: Step[OperatorT]) -> Begin:
         operator = step.operator
-        return lambda _, pools: choose(operator, pools[0])
+        return lambda _, values: choose(operator, values[0])
 
     return prepare
-
-
-def prepare_input(_: Step[Input]) -> Begin:
-    """The question as a pool of one, so that a pipeline without operators answers with its question."""
-    return lambda example, _: (Candidate("query", {"text": example.query}),)
 
 
 def prepare_concat(_: Step[Concat]) -> Begin:
     return _concat
 
 
-def _concat(_: Example, pools: tuple[Pool, ...]) -> Pool:
+def _concat(_: Scope, pools: tuple[Pool, ...]) -> Pool:
     return tuple(chain.from_iterable(pools))
 
 
 def prepare_extract(step: Step[Extract]) -> Begin:
     kind, pattern, after = step.operator.answer, step.operator.pattern, step.operator.after
 
-    def begin(example: Example, pools: tuple[Pool, ...]) -> Pool:
+    def begin(scope: Scope, pools: tuple[Pool, ...]) -> Pool:
         read = []
         for candidate in pools[0]:
             answer = extract(kind, candidate.text, pattern, after)
             if answer is None:
-                example.report_unread(step, candidate.key, candidate.text, 1)
+                scope.report_unread(step, candidate.key, candidate.text, 1)
                 read.append(candidate.without("answer"))
             else:
                 read.append(candidate.having("answer", answer))
@@ -65,29 +59,16 @@ def _vote(vote: Vote, pool: Pool) -> Pool:
     """A candidate without its weight does not vote, as one without the field does not."""
     groups: dict[FieldValue, list[Candidate]] = {}
     for candidate in pool:
-        if vote.by in candidate.fields and (vote.weight is None or _number(candidate, vote.weight) is not None):
+        if vote.by in candidate.fields and (vote.weight is None or number(candidate, vote.weight) is not None):
             groups.setdefault(candidate.fields[vote.by], []).append(candidate)
     if not groups:
         return ()
     votes: dict[FieldValue, int | float] = {
-        value: len(group) if vote.weight is None else _total([_number(c, vote.weight) or 0 for c in group])
+        value: len(group) if vote.weight is None else total([number(c, vote.weight) or 0 for c in group])
         for value, group in groups.items()
     }
     winner = max(votes, key=votes.__getitem__)
     return (groups[winner][0].having("votes", votes[winner]),)
-
-
-def _total(weights: Sequence[float]) -> float:
-    """Sums that no float can hold are as large as floats get."""
-    try:
-        return fsum(weights)
-    except OverflowError:
-        return max(-float_info.max, min(sum(weights), float_info.max))
-
-
-def _number(candidate: Candidate, name: str) -> int | float | None:
-    value = candidate.fields.get(name)
-    return None if isinstance(value, str) else value
 
 
 def _sort(sort: Sort, pool: Pool) -> Pool:
@@ -102,7 +83,7 @@ def _filter(filter: Filter, pool: Pool) -> Pool:
     def passes(candidate: Candidate) -> bool:
         if filter.at_least is None:
             return bool(candidate.fields.get(filter.by, False))
-        value = _number(candidate, filter.by)
+        value = number(candidate, filter.by)
         return value is not None and value >= filter.at_least
 
     kept = tuple(c for c in pool if passes(c))

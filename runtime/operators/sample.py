@@ -1,4 +1,4 @@
-"""`Sample`, and the drawing of new candidates that it shares with `Ask`."""
+"""`Sample`, and the drawing of new candidates that it shares with `Ask` and `Extend`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Sequence
 from math import fsum, isfinite
 from types import MappingProxyType
 
-from pnyx.compiler.operators import Sample
+from pnyx.compiler.operators import ModelOperator, Sample
 from pnyx.runtime.candidates import Candidate, FieldValue, Pool
 from pnyx.runtime.errors import EngineFailure
-from pnyx.runtime.operators.step import Begin, Example, Step
+from pnyx.runtime.operators.step import Begin, Scope, Step, Work
+from pnyx.runtime.question import Chat
 from pnyx.runtime.request import Message, Request, Response, SampledText
 
-__all__ = ["Draw", "prepare_sample", "sampled"]
+__all__ = ["Draw", "prepare_sample", "sampled", "written"]
 
 
-class Draw:
-    """New candidates from samples: `n` for each of `requests`, with keys under `prefixes`.
+class Draw(Work[Request, Response]):
+    """New candidates from samples: `n` of the operator for each of `requests`, with keys under `prefixes`.
 
-    `joined`: each is one request for all n; otherwise n requests for one sample each, of the same base seed and so of
-    the same samples.
+    Where the operator is `joined`, each is one request for all n; otherwise n requests for one sample each, of the same
+    base seed and so of the same samples.
     """
 
-    __slots__ = ("_got", "_model", "_n", "_per", "_prefixes", "requests")
+    __slots__ = ("_got", "_operator", "_prefixes")
 
-    def __init__(self, model: str, prefixes: Sequence[str], requests: list[Request], n: int, *, joined: bool) -> None:
-        self._model, self._prefixes, self._n = model, prefixes, n
-        self._per = 1 if n == 1 or (joined and n > 0) else n
-        self.requests = requests if self._per == 1 else [_single(r, k) for r in requests for k in range(n)]
+    def __init__(self, operator: ModelOperator, prefixes: Sequence[str], requests: list[Request]) -> None:
+        self._operator, self._prefixes, n = operator, prefixes, operator.n
+        together = n == 1 or (operator.joined and n > 0)
+        self.requests = requests if together else [_single(r, k) for r in requests for k in range(n)]
         self._got: list[tuple[SampledText, ...]] = [()] * len(self.requests)
 
     def accept(self, slot: int, _: int, response: Response) -> Request | None:
@@ -35,12 +36,17 @@ class Draw:
         return None
 
     def finish(self) -> Pool:
-        drawn = iter(sample for samples in self._got for sample in samples)
+        operator, ends = self._operator, bool(self._operator.sampling.stop)
         return tuple(
-            new_candidate(f"{prefix}:{k}", next(drawn), self._model)
-            for prefix in self._prefixes
-            for k in range(self._n)
+            Candidate(f"{self._prefixes[place]}:{k}", MappingProxyType(written(sample, operator.model, ends=ends)))
+            for place, k, sample in self.drawn()
         )
+
+    def drawn(self) -> list[tuple[int, int, SampledText]]:
+        """Every sample, with which of the prefixes it belongs to and its number there."""
+        samples = [sample for got in self._got for sample in got]
+        n = self._operator.n
+        return [(i // n, i % n, sample) for i, sample in enumerate(samples)]
 
 
 def _single(request: Request, k: int) -> Request:
@@ -49,6 +55,7 @@ def _single(request: Request, k: int) -> Request:
         sampling=request.sampling,
         first=k,
         seed=request.seed,
+        prefix=request.prefix,
         subject=request.subject,
         priority=request.priority,
     )
@@ -60,32 +67,35 @@ def sampled(response: Response, n: int) -> tuple[SampledText, ...]:
     return response.samples
 
 
-def new_candidate(key: str, sample: SampledText, model: str) -> Candidate:
+def written(sample: SampledText, model: str, *, ends: bool) -> dict[str, FieldValue]:
+    """The fields of a new candidate; with `ends` also whether the model ended it, and the stop string that did."""
     fields: dict[str, FieldValue] = {"text": sample.text}
     if sample.logprobs:
         logprob = fsum(sample.logprobs)
         if isfinite(logprob):
             fields["logprob"] = logprob
     fields["model"] = model
-    return Candidate(key, MappingProxyType(fields))
+    if ends:
+        fields["finished"] = sample.finish == "stop" and not sample.stopped
+        if sample.stopped:
+            fields["stopped"] = sample.stopped
+    return fields
 
 
 def prepare_sample(step: Step[Sample]) -> Begin:
     sample = step.operator
     system = None if sample.system is None else Message("system", sample.system)
 
-    def begin(example: Example, _: tuple[Pool, ...]) -> Draw:
-        messages = example.question.messages
-        if system is not None:
-            messages = (system, *(m for m in messages if m.role != "system"))
+    def begin(scope: Scope, values: tuple[Chat]) -> Draw:
+        (chat,) = values
         request = Request(
-            messages=messages,
+            messages=chat.under(system),
             sampling=sample.sampling,
             n=sample.n,
-            seed=example.seed_for(step.stream),
-            subject=example.subject,
-            priority=example.question.index,
+            seed=scope.seed_for(step),
+            subject=chat.subject,
+            priority=scope.example.question.index,
         )
-        return Draw(sample.model, (step.stream,), [request], sample.n, joined=sample.joined)
+        return Draw(sample, (scope.stream(step),), [request])
 
     return begin

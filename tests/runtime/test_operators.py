@@ -12,14 +12,21 @@ from scripted import ALL, EACH, QUERY, ask, finish, in_turn, plan_of, prompt_of,
 from pnyx.compiler.operators import (
     Action,
     AnswerKind,
+    Branch,
     Concat,
+    Constant,
     Dedupe,
+    Each,
     Extract,
+    FieldOf,
     Filter,
     IfNone,
+    Input,
+    Loop,
     OnFail,
     Operator,
     Over,
+    Param,
     PromptText,
     Reads,
     Sampling,
@@ -54,7 +61,9 @@ def column(result: Result, field: str) -> list[object]:
 
 
 def test_every_operator_of_the_compiler_has_an_implementation() -> None:
-    assert set(IMPLEMENTATIONS) == set(get_args(Operator))
+    interpreted = {Input, Param, Loop, Each, Branch}
+    assert set(IMPLEMENTATIONS) | interpreted == set(get_args(Operator))
+    assert not set(IMPLEMENTATIONS) & interpreted
 
 
 # Sample
@@ -341,6 +350,20 @@ def test_the_subject_shows_critiques_where_there_are_any() -> None:
     _, calls = finish(plan, judged("good"))
     assert calls[-1].request.subject is not None
     assert calls[-1].request.subject.critiques == ("good", "")
+
+
+def test_prompts_see_single_values_and_the_first_of_a_pool() -> None:
+    prompt = PromptText(
+        name="p",
+        params=("query", "candidate", "hint", "level", "gone"),
+        user="{{ hint.text }}/{{ hint | length }}/{{ hint.count }}/{{ level }}/{{ gone }}{% if gone %}there{% endif %}",
+    )
+    asked = ask(prompt=prompt, into="x", variables=("hint", "level", "gone"))
+    level, gone = (Constant(value=2.5), ()), (FieldOf(name="score"), (1,))
+    plan = plan_of((sample(), (0,)), GEN3, level, gone, (asked, (0, 1, 2, 3, 4)))
+    assert prompt_of(finish(plan, names)[1][-1].request) == "c0/3//2.5/"
+    plan = plan_of((sample(), (0,)), (Take(k=0), (1,)), level, gone, (asked, (0, 1, 2, 3, 4)))
+    assert prompt_of(finish(plan, names)[1][-1].request) == "/0//2.5/"
 
 
 # Operators without a model

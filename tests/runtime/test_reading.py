@@ -141,13 +141,62 @@ def test_list(text: str, items: tuple[str, ...] | None) -> None:
     assert read(Reads.LIST, text, size=0, count=4) == items
 
 
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("hard", "hard"),
+        ("  **Hard**.\n", "hard"),
+        ("(Very hard)", "very hard"),
+        ("I would say it is very hard.", "very hard"),
+        ("This is a hard question.", "hard"),
+        ("It is harder than most", None),
+        ("easy or hard", None),
+        ("hard, really hard", "hard"),
+        ("easy to say, but\nAnswer: hard", "hard"),
+        ("Answer: easy\nNo wait. Answer: it is hard", "hard"),
+        ("Answer: easy or hard\nhard", None),
+        ("It could be easy.\n\nhard", "hard"),
+        ("It is not easy.", None),
+        ("It isn't easy", None),
+        ("no idea", None),
+        ("", None),
+    ],
+)
+def test_choice(text: str, choice: str | None) -> None:
+    assert read(Reads.CHOICE, text, size=0, count=None, options=("easy", "hard", "very hard")) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "choice"),
+    [
+        ("a", ("a", "A"), "a"),
+        ("A.", ("a", "A"), "A"),
+        ("yes", ("Yes", "YES"), None),
+        ("YES", ("Yes", "YES"), "YES"),
+        ("A good question", ("A", "B"), None),
+        ("Answer: b", ("A", "B"), "B"),
+        ("Step 1 is fine", ("1", "2"), None),
+        ("Answer: (2)", ("1", "2"), "2"),
+        ("It is C++.", ("C++", "Java"), "C++"),
+        ("straße", ("STRASSE", "Weg"), "STRASSE"),
+    ],
+)
+def test_choice_is_by_spelling_first(text: str, options: tuple[str, ...], choice: str | None) -> None:
+    assert read(Reads.CHOICE, text, size=0, count=None, options=options) == choice
+
+
+@given(st.text(), st.lists(st.text(min_size=1), max_size=4, unique=True))
+def test_a_choice_is_one_of_the_options(text: str, options: list[str]) -> None:
+    assert read(Reads.CHOICE, text, size=0, count=None, options=tuple(options)) in (None, *options)
+
+
 @given(
     st.sampled_from(Reads),
     st.text(alphabet=st.characters() | st.sampled_from("0123456789[]>,.:*- \n")),
     st.integers(0, 4),
 )
 def test_no_text_raises(reads: Reads, text: str, size: int) -> None:
-    value = read(reads, text, size=size, count=2)
+    value = read(reads, text, size=size, count=2, options=("yes", "no"))
     match reads:
         case Reads.GRADE:
             assert value is None or (isinstance(value, float) and 1 <= value <= 10)
@@ -167,6 +216,6 @@ def test_no_text_raises(reads: Reads, text: str, size: int) -> None:
 def test_a_long_reply_takes_no_time(piece: str) -> None:
     started = perf_counter()
     for reads in Reads:
-        read(reads, piece * (100_000 // len(piece)), size=3, count=3)
-        read(reads, "grade verdict 1" + piece * (100_000 // len(piece)), size=3, count=3)
+        for start in ("", "grade verdict 1", "answer: not "):
+            read(reads, start + piece * (100_000 // len(piece)), size=3, count=3, options=("pass", "not pass", "1, 1"))
     assert perf_counter() - started < 5

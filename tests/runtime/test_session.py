@@ -158,7 +158,7 @@ async def test_what_is_in_flight_of_a_failed_example_is_cancelled() -> None:
 
 
 async def test_leaving_map_leaves_no_task() -> None:
-    engine = ScriptedEngine(echo, delay=lambda r: 0 if r.priority == 0 else 60)
+    engine = ScriptedEngine(echo, delay=lambda _: 60)
     async with aclosing(Session(layered(), {"m": engine}).map(question_rows(50))) as results:
         waiting = asyncio.ensure_future(anext(results))
         await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +64,10 @@ class Pipeline:
     """A compiled pipeline: a frozen plan that can be run.
 
     `engine` of the methods below runs every model on that engine (`"simulated"`); `models` binds logical models to
-    other weights: `{"small": "path/or/name"}`. Both go over what `pnyx.toml` says.
+    other weights: `{"small": "path/or/name"}`. `store` says where calls are kept: a file, a PostgreSQL address, or
+    `"none"`. All three go over what `pnyx.toml` says. `budget` limits the run and `per_query` each question, as
+    `["tokens=2M", "calls=500"]`; what is said there wrongly raises ValueError. `trust` lets
+    the program run the Python functions that it names.
     """
 
     plan: Plan
@@ -81,11 +84,16 @@ class Pipeline:
         engine: str | None = None,
         models: Mapping[str, str] | None = None,
         seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
     ) -> Result:
-        """Answers one question. What goes wrong with it is in the result's `error`; an engine that cannot be opened
-        raises RuntimeFailure."""
+        """Answers one question. What goes wrong with it is in the result's `error`; an engine or a store that cannot be
+        opened raises RuntimeFailure."""
         _check_no_loop("arun")
-        return asyncio.run(self.arun(question, engine=engine, models=models, seed=seed))
+        settings = _Settings(engine, models, seed, None, store, budget, per_query, trust)
+        return asyncio.run(self._answer(question, settings))
 
     async def arun(
         self,
@@ -94,8 +102,15 @@ class Pipeline:
         engine: str | None = None,
         models: Mapping[str, str] | None = None,
         seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
     ) -> Result:
-        async with self._session(engine, models, seed, None) as session:
+        return await self._answer(question, _Settings(engine, models, seed, None, store, budget, per_query, trust))
+
+    async def _answer(self, question: str, settings: _Settings) -> Result:
+        async with self._session(settings) as session:
             return await session.run(question)
 
     def map(
@@ -106,13 +121,21 @@ class Pipeline:
         engine: str | None = None,
         models: Mapping[str, str] | None = None,
         seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
         window: int | None = None,
     ) -> Generator[Result, None, None]:
         """Answers rows in their order, streaming. A row is a question, or a mapping like a line of JSONL with the
         question in `field`. `window`: rows in flight at once. What goes wrong with a row is in its result; engines are
-        opened for the first result, closed after the last one or with `close`."""
+        opened for the first result, closed after the last one or with `close`. Raises BudgetReached after the last
+        complete result where the budget does not reach to the end."""
         _check_no_loop("amap")
-        return _drain(self.amap(rows, field=field, engine=engine, models=models, seed=seed, window=window))
+        _check_rows(rows)
+        return _drain(
+            self._results(rows, field, _Settings(engine, models, seed, window, store, budget, per_query, trust))
+        )
 
     def amap(
         self,
@@ -122,49 +145,81 @@ class Pipeline:
         engine: str | None = None,
         models: Mapping[str, str] | None = None,
         seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
         window: int | None = None,
     ) -> AsyncGenerator[Result, None]:
         """The same for `async for`. Where it is left early, `contextlib.aclosing` closes the engines at once."""
-        if isinstance(rows, str):
-            raise TypeError("`rows` is one text, not several: use `run`, or give a list")
-        return self._results(rows, field, engine, models, seed, window)
+        _check_rows(rows)
+        return self._results(rows, field, _Settings(engine, models, seed, window, store, budget, per_query, trust))
 
     async def _results(
-        self,
-        rows: Iterable[str | Mapping[str, object]],
-        field: str | None,
-        engine: str | None,
-        models: Mapping[str, str] | None,
-        seed: int | None,
-        window: int | None,
+        self, rows: Iterable[str | Mapping[str, object]], field: str | None, settings: _Settings
     ) -> AsyncGenerator[Result, None]:
         from pnyx.runtime.rows import as_rows
 
         async with (
-            self._session(engine, models, seed, window) as session,
+            self._session(settings) as session,
             aclosing(session.map(as_rows(rows, field=field))) as mapped,
         ):
             async for result in mapped:
                 yield result
 
     @asynccontextmanager
-    async def _session(
-        self, engine: str | None, models: Mapping[str, str] | None, seed: int | None, window: int | None
-    ) -> AsyncIterator[Session]:
+    async def _session(self, settings: _Settings) -> AsyncIterator[Session]:
+        from pnyx.runtime.budgets import parse_limits
         from pnyx.runtime.config import load_config, override
-        from pnyx.runtime.engines.open import open_engines
+        from pnyx.runtime.engines.open import describe_models, open_engines
+        from pnyx.runtime.externs import load_externs
         from pnyx.runtime.session import Session
+        from pnyx.runtime.store import default_store, open_store
 
-        bindings: Sequence[str] = [f"{name}={id}" for name, id in (models or {}).items()]
+        bindings: Sequence[str] = [f"{name}={id}" for name, id in (settings.models or {}).items()]
         known = [model.name for model in self.plan.models]
         config = override(load_config(None, near=self.path), bindings, known=known)
-        async with open_engines(self.plan, config, engine=engine) as engines:
+        budget, limits = parse_limits(settings.budget), parse_limits(settings.per_query)
+        externs = load_externs(self.plan, trust=settings.trust)
+        engines = open_engines(self.plan, config, engine=settings.engine)
+        async with AsyncExitStack() as opened:
+            place = settings.store or config.store.place or default_store()
+            store = await asyncio.to_thread(open_store, place, config.store.size)
+            if store is not None:
+                await opened.enter_async_context(store)
+            await opened.enter_async_context(engines)
             yield Session(
                 self.plan,
                 engines,
-                seed=config.run.seed if seed is None else seed,
-                window=window or config.run.window,
+                seed=config.run.seed if settings.seed is None else settings.seed,
+                window=settings.window or config.run.window,
+                deadline=config.run.deadline,
+                hedge=config.run.hedge,
+                store=store,
+                budget=budget,
+                limits=limits,
+                models=describe_models(self.plan, config),
+                externs=externs,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How a pipeline is run; None leaves it to `pnyx.toml`."""
+
+    engine: str | None
+    models: Mapping[str, str] | None
+    seed: int | None
+    window: int | None
+    store: str | None
+    budget: Sequence[str]
+    per_query: Sequence[str]
+    trust: bool
+
+
+def _check_rows(rows: object) -> None:
+    if isinstance(rows, str):
+        raise TypeError("`rows` is one text, not several: use `run`, or give a list")
 
 
 def _check_no_loop(instead: str) -> None:

@@ -1,7 +1,8 @@
 """What comes out of an example and of a run, as data and as JSON.
 
-Invariants: JSON keys have a fixed order; a `Result` has an answer or an error, never both; everything but `seconds` is
-the same whatever order the calls came back in.
+Invariants: JSON keys have a fixed order; a `Result` has an answer or an error, never both; everything is
+the same whatever order the calls came back in, and whatever the call store holds, but for `seconds` and what is cached:
+a line of `pnyx map` leaves these out, so that a run that was stopped and goes on writes the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pnyx.runtime.question import RowId
 __all__ = ["ErrorRecord", "NodeUsage", "ReadingFailure", "Result", "ResultUsage", "Summary"]
 
 REPLY_SHOWN = 500
+_MEASURED = frozenset({"seconds", "cached_calls", "cached_samples", "cached_tokens"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -53,13 +55,20 @@ class ReadingFailure:
 
 @dataclass(frozen=True, slots=True)
 class ResultUsage:
-    """Answered calls and what they drew. `seconds`: wall time of the example, waiting for a free engine included."""
+    """Answered calls and what they drew. `seconds`: wall time of the example, waiting for a free engine included.
+
+    Of the calls, samples and tokens, those `cached` came from the call store, or were drawn for another example at the
+    same time, and cost nothing.
+    """
 
     calls: int = 0
     samples: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
     seconds: float = 0.0
+    cached_calls: int = 0
+    cached_samples: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -104,7 +113,11 @@ class Result:
         does not forgive. Otherwise the data or the engine stopped it."""
         return self.error is None or self.error.code in (EmptyPool.code, UnreadableReply.code)
 
-    def to_data(self) -> dict[str, Any]:
+    def to_data(self, *, measured: bool = True) -> dict[str, Any]:
+        """`measured`: with times, and what the call store saved."""
+        usage = asdict(self.usage)
+        if not measured:
+            usage = {name: value for name, value in usage.items() if name not in _MEASURED}
         return {
             "index": self.index,
             "id": self.id,
@@ -113,13 +126,13 @@ class Result:
             "candidates": [dict(c) for c in self.candidates],
             "failures": [asdict(f) for f in self.failures],
             "error": asdict(self.error) if self.error else None,
-            "usage": asdict(self.usage),
+            "usage": usage,
             "simulated": self.simulated,
         }
 
-    def to_json(self) -> str:
+    def to_json(self, *, measured: bool = True) -> str:
         """One line, without a line break at the end."""
-        data = self.to_data()
+        data = self.to_data(measured=measured)
         text = json.dumps(data, ensure_ascii=False)
         # What UTF-8 cannot carry stays escaped, so that the line can always be written.
         return json.dumps(data) if _SURROGATE.search(text) else text
@@ -138,6 +151,9 @@ class Summary:
     samples: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
+    cached_calls: int = 0
+    cached_samples: int = 0
+    cached_tokens: int = 0
     reading_failures: int = 0
     seconds: float = 0.0
     simulated: bool = False
@@ -156,6 +172,9 @@ class Summary:
         self.samples += result.usage.samples
         self.prompt_tokens += result.usage.prompt_tokens
         self.generated_tokens += result.usage.generated_tokens
+        self.cached_calls += result.usage.cached_calls
+        self.cached_samples += result.usage.cached_samples
+        self.cached_tokens += result.usage.cached_tokens
         self.seconds += result.usage.seconds
         self.reading_failures += len(result.failures)
         self.simulated = self.simulated or result.simulated

@@ -3,7 +3,9 @@
 Invariants
 - A failing example becomes a result with an error; it neither stops nor delays the others.
 - `map` gives results in the order of its rows and holds a bounded number of them; leaving it, by an error, a
-  cancellation or `aclose`, leaves no task behind.
+  cancellation or `aclose`, leaves nothing running.
+- A run that is told to drain, or that may not go on (its budget is spent, its store fails), asks for nothing new, keeps
+  what the engines are at work on, and gives the results that come before the first unfinished one.
 """
 
 from __future__ import annotations
@@ -12,18 +14,28 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from pnyx.compiler.plan import Plan
+from pnyx.compiler.plan import Plan, PlanModel
+from pnyx.runtime.budgets import Limits, Purse, tariffs
+from pnyx.runtime.calls import Calls
 from pnyx.runtime.engines.engine import Engine
-from pnyx.runtime.errors import ConfigurationError, ExampleFailure, RuntimeFailure
-from pnyx.runtime.interpreter import Call, Execution, PreparedPlan
-from pnyx.runtime.question import Question, RowId, checked
-from pnyx.runtime.request import Message, Response
+from pnyx.runtime.errors import BudgetReached, ConfigurationError, RuntimeFailure
+from pnyx.runtime.example import Asking, Observer, RunningExample
+from pnyx.runtime.externs import Externs
+from pnyx.runtime.functions import Functions
+from pnyx.runtime.interpreter import PreparedPlan
+from pnyx.runtime.question import RowId
+from pnyx.runtime.request import Message
 from pnyx.runtime.results import ErrorRecord, Result
 from pnyx.runtime.rows import Row
-from pnyx.runtime.scheduler import Scheduler
+from pnyx.runtime.scheduling import Scheduler
+from pnyx.runtime.states import States
+from pnyx.runtime.store import CallStore
+from pnyx.runtime.store.keys import identity_of
+
+if TYPE_CHECKING:
+    from pnyx.runtime.traces.recorder import Trace
 
 __all__ = ["Observer", "Session"]
 
@@ -31,25 +43,14 @@ __all__ = ["Observer", "Session"]
 _WAITING = 4
 
 
-class Observer(Protocol):
-    """What a session measures goes to it; `pnyx.compiler.cost.profile.Profile` is one."""
-
-    def observe_question(self, chars: int) -> None: ...
-
-    def observe_call(
-        self, stream: str, model: str, *, prompt_chars: int, prompt_tokens: int, samples: int, generated_tokens: int
-    ) -> None: ...
-
-    def observe_texts(self, stream: str, chars: Iterable[int]) -> None: ...
-
-    def observe_size(self, stream: str, size: int) -> None: ...
-
-
 class Session:
-    """Answers questions with `plan`. `engines`: by logical model; they stay the caller's to close.
+    """Answers questions with `plan`, in one event loop. `engines`: by logical model; they and the `store` stay the
+    caller's to close.
 
-    `window`: examples in flight at once. `backoff`: as of Scheduler. `profile` gets what is measured. Raises
-    ConfigurationError where a model of the plan has no engine.
+    `window`: examples in flight at once. `backoff`, `deadline`, `hedge`: as of Scheduler. `profile` gets what is
+    measured. `budget` is of all that the session does, `limits` of each query, beside those of the plan; `models` are
+    the plan's with the sizes and prices that they are counted with. Raises ConfigurationError where a model of the plan
+    has no engine, or a limit cannot be held. `externs` are the user's functions that the plan calls.
     """
 
     def __init__(
@@ -61,110 +62,159 @@ class Session:
         window: int = 32,
         profile: Observer | None = None,
         backoff: float = 0.5,
+        deadline: float | None = None,
+        hedge: float | None = None,
+        store: CallStore | None = None,
+        budget: Limits | None = None,
+        limits: Limits | None = None,
+        models: Sequence[PlanModel] = (),
+        externs: Externs | None = None,
     ) -> None:
         unbound = sorted(model.name for model in plan.models if model.name not in engines)
         if unbound:
             raise ConfigurationError(f"no engine is bound to {', '.join(f'`{name}`' for name in unbound)}")
         self.plan = plan
         self.simulated = any(engines[model.name].info.simulated for model in plan.models)
-        self._prepared = PreparedPlan(plan)
-        self._scheduler = Scheduler({model.name: engines[model.name] for model in plan.models}, backoff=backoff)
-        self._seed, self._window, self._profile = seed, max(1, window), profile
+        self.identities = {model.name: identity_of(engines[model.name].info) for model in plan.models}
+        """What stands behind each logical model, as the call store tells them apart."""
+        self.engines = {model.name: engines[model.name].info for model in plan.models}
+        self.seed = seed
+        self.limits = (limits or Limits()).within(Limits(**plan.limits.model_dump()) if plan.limits else Limits())
+        self.failure: RuntimeFailure | None = None
+        """Why the run ended before its end."""
+        self._budget = budget or Limits()
+        used = {model.name: engines[model.name] for model in plan.models}
+        contexts = {name: engine.info.context for name, engine in used.items()}
+        # A request that is sent twice could be paid twice, so what has a budget is not.
+        self._scheduler = Scheduler(used, backoff=backoff, deadline=deadline, hedge=None if self._budget else hedge)
+        self._calls = Calls(
+            used,
+            self._scheduler,
+            tariffs(models or plan.models, contexts, self._budget, self.limits),
+            store=store,
+            budget=Purse(self._budget) if self._budget else None,
+            stopped=self._stop,
+            idle=self._wake_all,
+        )
+        functions = Functions(externs or Externs({}))
+        self._asking = Asking(PreparedPlan(plan), self._calls, functions, seed, self.limits, profile, self.simulated)
+        self._window = max(1, window)
+        self._draining = False
+        self._waking: set[asyncio.Event] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def record(self, trace: Trace) -> None:
+        """What the examples do from now on goes to `trace`."""
+        self._calls.watched = True
+        self._asking = replace(self._asking, trace=trace)
 
     async def run(self, question: str | Sequence[Message], *, id: RowId = None) -> Result:
-        """Answers one question. What goes wrong is in the result's `error`."""
-        return await self._ask(question, 0, id)
+        """Answers one question. What goes wrong is in the result's `error`, also where the run may not go on."""
+        wake = self._begin()
+        example = RunningExample(self._asking, 0, id, lambda _: wake.set())
+        try:
+            example.start(question)
+            while example.result is None and not self._at_end:
+                wake.clear()
+                await wake.wait()
+            if example.result is not None:
+                return example.take()
+            failure = self.failure or BudgetReached("the run was told to end")
+            return Result(index=0, id=id, error=ErrorRecord.of(failure), simulated=self.simulated)
+        finally:
+            example.cancel()
+            await self._end(wake)
 
-    async def map(self, items: Iterable[Row] | AsyncIterable[Row]) -> AsyncGenerator[Result, None]:
-        """Answers the rows, giving results in their order.
+    async def map(self, items: Iterable[Row] | AsyncIterable[Row], *, first: int = 0) -> AsyncGenerator[Result, None]:
+        """Answers the rows, giving results in their order, with indices from `first` on.
 
         An iterable is read in the event loop, so it should not wait long for its next row; where it does (a pipe, a
         socket), hand over an asynchronous one: `pnyx.runtime.rows.in_thread` makes one of it.
-        """
-        wake = asyncio.Event()
-        source = _Source(items, wake)
-        pending: deque[asyncio.Task[Result]] = deque()
-        running = 0
 
-        def finished(_: asyncio.Task[Result]) -> None:
+        What outlives examples (`state`) starts anew; then `first` is 0. After `drain` it ends early. Raises
+        BudgetReached and StoreFailure after the last result that is complete.
+        """
+        wake = self._begin()
+        source = _Source(items, wake)
+        pending: deque[RunningExample] = deque()
+        running = 0
+        states = States(self.plan) if self.plan.states else None
+
+        def finished(example: RunningExample) -> None:
             nonlocal running
             running -= 1
+            if states is not None:
+                states.record(example.index, example.left)
             wake.set()
 
         try:
             while True:
                 wake.clear()
-                while running < self._window and len(pending) < self._window * _WAITING:
+                while running < self._window and len(pending) < self._window * _WAITING and not self._draining:
+                    seen = states.before(source.taken) if states is not None else None
+                    if states is not None and seen is None:  # a row that this one depends on is not done
+                        break
                     row = source.poll()
                     if row is None:
                         break
-                    task = asyncio.create_task(self._answer(row, source.taken - 1))
-                    task.add_done_callback(finished)
-                    pending.append(task)
+                    index = first + source.taken - 1
+                    example = RunningExample(self._asking, index, row.id, finished, seen)
+                    pending.append(example)
                     running += 1
-                if pending and pending[0].done():
-                    yield pending.popleft().result()
-                elif pending or not source.ended:
-                    await wake.wait()
+                    example.start(row.question)
+                if pending and pending[0].over:
+                    yield pending.popleft().take()
+                elif self._at_end or not (pending or self._draining or not source.ended):
+                    break
                 else:
-                    return
+                    await wake.wait()
+            if self.failure is not None:
+                raise self.failure
         finally:
-            await _cancel(pending)
+            for example in pending:
+                example.cancel()
             await source.close()
+            await self._end(wake)
 
-    async def _answer(self, row: Row, index: int) -> Result:
-        if isinstance(row.question, ErrorRecord):
-            return Result(index=index, id=row.id, error=row.question, simulated=self.simulated)
-        return await self._ask(row.question, index, row.id)
+    def drain(self) -> None:
+        """Ends what runs, keeping what the engines are at work on."""
+        self._draining = True
+        self._calls.drain()
+        self._wake_all()
 
-    async def _ask(self, question: str | Sequence[Message], index: int, id: RowId) -> Result:
-        started = perf_counter()
-        try:
-            asked = checked(question, index=index, id=id)
-        except ExampleFailure as failure:
-            return Result(index=index, id=id, error=ErrorRecord.of(failure), simulated=self.simulated)
-        execution = Execution(self._prepared, asked, seed=self._seed)
-        await self._drive(execution)
-        result = execution.result
-        if self._profile is not None and result.ran:
-            _observe_example(self._profile, asked, execution)
-        usage = replace(result.usage, seconds=perf_counter() - started)
-        return replace(result, usage=usage, simulated=self.simulated)
+    @property
+    def _at_end(self) -> bool:
+        return self._draining and not self._calls.busy
 
-    async def _drive(self, execution: Execution) -> None:
-        """Makes the calls of an execution until it is done, then drops those that no longer matter."""
-        tasks: set[asyncio.Task[Response]] = set()
-        arrived: deque[tuple[Call, asyncio.Task[Response]]] = deque()
+    def _stop(self, failure: RuntimeFailure, *, at_once: bool = False) -> None:
+        self.failure = self.failure or failure
+        self._draining = True
+        if at_once:
+            self._calls.abort()
+        else:
+            self._calls.drain()
+        self._wake_all()
+
+    def _begin(self) -> asyncio.Event:
+        """Also starts the clock of the budget, at the first question."""
+        if self._timer is None and self._budget.seconds is not None:
+            failure = BudgetReached(
+                f"the budget of {self._budget.show('seconds')} is over",
+                help="what is done is kept; the same command goes on from there",
+            )
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._budget.seconds, lambda: self._stop(failure, at_once=True))
         wake = asyncio.Event()
+        self._waking.add(wake)
+        return wake
 
-        def launch(calls: list[Call]) -> None:
-            for call in calls:
-                task = asyncio.create_task(self._scheduler.complete(call.model, call.request))
-                tasks.add(task)
-                task.add_done_callback(lambda done, call=call: arrive(call, done))  # type: ignore[misc]
+    async def _end(self, wake: asyncio.Event) -> None:
+        self._waking.discard(wake)
+        await self._scheduler.settled()
 
-        def arrive(call: Call, task: asyncio.Task[Response]) -> None:
-            tasks.discard(task)
-            arrived.append((call, task))
+    def _wake_all(self) -> None:
+        for wake in self._waking:
             wake.set()
-
-        try:
-            launch(execution.start())
-            while not execution.done:
-                if not arrived:
-                    wake.clear()
-                    await wake.wait()
-                call, task = arrived.popleft()
-                try:
-                    response = task.result()
-                except RuntimeFailure as failure:
-                    launch(execution.fail(call.id, failure))
-                else:
-                    if self._profile is not None:
-                        _observe_call(self._profile, call, response)
-                    launch(execution.deliver(call.id, response))
-        finally:
-            await _cancel(tasks)
 
 
 class _Source:
@@ -212,23 +262,3 @@ async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
         task.cancel()
     if left:
         await asyncio.gather(*left, return_exceptions=True)
-
-
-def _observe_call(profile: Observer, call: Call, response: Response) -> None:
-    profile.observe_call(
-        call.stream,
-        call.model,
-        prompt_chars=sum(len(m.content) for m in call.request.messages),
-        prompt_tokens=response.usage.prompt,
-        samples=len(response.samples),
-        generated_tokens=response.usage.generated,
-    )
-
-
-def _observe_example(profile: Observer, question: Question, execution: Execution) -> None:
-    profile.observe_question(len(question.text))
-    for step, pool, asked in execution.pools():
-        profile.observe_size(step.stream, len(pool))
-        if asked:
-            written = getattr(step.operator, "into", None) or "text"
-            profile.observe_texts(step.stream, [len(str(c.fields[written])) for c in pool if written in c.fields])

@@ -14,6 +14,8 @@ settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+# A test that wants a call store names one.
+os.environ["PNYX_STORE"] = "none"
 
 
 @pytest.fixture(scope="session")

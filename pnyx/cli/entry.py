@@ -1,7 +1,7 @@
 """From arguments to an exit code: finds the command, runs it, and turns everything that goes wrong into text.
 
-Exit codes: 0 done, 1 the user's program or data is wrong, 2 usage, 4 an engine failed, 70 a bug in Pnyx,
-130 interrupted. (3 is kept for a budget or deadline that was reached.)
+Exit codes: 0 done, 1 the user's program or data is wrong, 2 usage, 3 the budget of a run is spent, 4 an engine or the
+call store failed, 70 a bug in Pnyx, 130 interrupted, 143 told to end (SIGTERM).
 """
 
 from __future__ import annotations
@@ -27,12 +27,19 @@ _COMMANDS = {
     "compile": ("write a pipeline as a plan file that `run` and `map` take", "pnyx.cli.compile"),
     "run": ("answer one question", "pnyx.cli.run"),
     "map": ("answer every row of a JSONL file, in order", "pnyx.cli.map"),
+    "convert": ("write a program in YAML, or one in YAML as Pnyx", "pnyx.cli.convert"),
+    "import": ("make a program of an Archon configuration", "pnyx.cli.import_"),
+    "export": ("write a pipeline as an Archon configuration", "pnyx.cli.export"),
+    "report": ("make a page of a traced run: figures, failures, every prompt and reply", "pnyx.cli.report"),
     "models": ("list, fetch and find language models", "pnyx.cli.models"),
+    "store": ("look into the calls that are kept, and drop some", "pnyx.cli.store"),
     "new": ("write a starter program", "pnyx.cli.new"),
+    "lsp": ("serve an editor: the language server", "pnyx.cli.lsp"),
 }
 
 _EXIT_BUG = 70
 _EXIT_INTERRUPTED = 130
+_EXIT_TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _leave_quietly()
     except OSError as error:  # standard output could not be written to the end
         code = _report(error)
-    if argv is None and code == _EXIT_INTERRUPTED:
+    if argv is None and code in (_EXIT_INTERRUPTED, _EXIT_TERMINATED):
         _leave_at_once(code)
     return code
 

@@ -12,9 +12,13 @@ from pnyx.cli.terminal import rendered
 from pnyx.compiler.diagnostics import CompileError, Diagnostic, Label
 from pnyx.compiler.source import Source, Span
 
-__all__ = ["EXIT_ENGINE", "EXIT_USER", "Described", "as_diagnostic", "describe", "located", "user_error"]
+__all__ = [
+    "EXIT_BUDGET", "EXIT_ENGINE", "EXIT_USER", "Described", "as_diagnostic", "describe", "exit_code", "located",
+    "user_error",
+]  # fmt: skip
 
 EXIT_USER = 1
+EXIT_BUDGET = 3
 EXIT_ENGINE = 4
 
 
@@ -38,7 +42,12 @@ def describe(error: Exception) -> Described | None:
     diagnostic = as_diagnostic(error)
     if diagnostic is None:
         return None
-    return Described(rendered([diagnostic], sys.stderr), EXIT_ENGINE if diagnostic.code == "R807" else EXIT_USER)
+    return Described(rendered([diagnostic], sys.stderr), exit_code(diagnostic.code))
+
+
+def exit_code(code: str) -> int:
+    """Of a failure of the runtime that ends the command."""
+    return {"R807": EXIT_ENGINE, "E615": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
 
 
 def as_diagnostic(error: Exception) -> Diagnostic | None:

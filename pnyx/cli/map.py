@@ -8,8 +8,8 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,18 +19,22 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from pnyx.cli.bindings import configuration, with_facts
 from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, user_error
 from pnyx.cli.files import check_writable, named, open_binary, write_text
+from pnyx.cli.interruptions import Interruption, draining
 from pnyx.cli.plans import load_plan
 from pnyx.cli.profiles import add_to_profile, load_profile, profile_path
 from pnyx.cli.progress import counting
-from pnyx.cli.running import add_running_arguments, open_session, positive
+from pnyx.cli.resume import ResultsFile
+from pnyx.cli.running import add_running_arguments, chosen_seed, open_session, positive
 from pnyx.cli.summary import print_simulated, print_summary
 from pnyx.cli.terminal import count, interactive
+from pnyx.cli.tracing import add_trace_argument, recording, trace_path
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import Profile
     from pnyx.compiler.plan import Plan
     from pnyx.runtime.config import Config
     from pnyx.runtime.results import Result, Summary
+    from pnyx.runtime.session import Session
 
 __all__ = ["add_arguments", "run"]
 
@@ -43,12 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", metavar="N", type=positive, help="questions in flight at once; default: 32")
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N rows")
     parser.add_argument("--show", action="store_true", help="print questions and answers as text, to be read")
+    parser.add_argument("--overwrite", action="store_true", help="start over, whatever OUT holds")
+    parser.add_argument("--retry-failed", action="store_true", help="go on from the first row that an engine failed on")
+    add_trace_argument(parser, beside="OUT")
     parser.add_argument("--summary-json", metavar="FILE", help="write the summary as JSON too")
 
 
 @dataclass(slots=True)
 class _Account:
-    """One run: what is to be done, and what was done so far. `started` when the engines were open."""
+    """One run: what is to be done, and what was done so far. `started` when the engines were open; `before`
+    counts the rows that an earlier run did."""
 
     plan: Plan
     config: Config
@@ -56,6 +64,8 @@ class _Account:
     measured: Profile
     unread: Counter[str] = field(default_factory=Counter)
     started: float | None = None
+    before: int = 0
+    failed_before: int = 0
 
     def add(self, result: Result) -> None:
         self.summary.add(result)
@@ -76,39 +86,56 @@ def run(options: argparse.Namespace) -> int:
     with _input(options.rows) as stream:
         _check_outputs(options, stream)
         try:
-            asyncio.run(_map(options, account, stream))
+            interruption = asyncio.run(_map(options, account, stream))
         finally:  # an interruption keeps what was done, and says what it was
             if account.started is not None:
                 _close(options, account)
-    if not account.summary.failed:
+    if interruption.number:
+        print("interrupted", file=sys.stderr)
+        return interruption.exit
+    if not account.summary.failed + account.failed_before:
         return 0
-    gone = account.summary.errors.get("R807", 0) == account.summary.examples
+    gone = account.summary.errors.get("R807", 0) == account.summary.examples > 0
     return EXIT_ENGINE if gone else EXIT_USER
 
 
-async def _map(options: argparse.Namespace, account: _Account, stream: BinaryIO) -> None:
+async def _map(options: argparse.Namespace, account: _Account, stream: BinaryIO) -> Interruption:
     from pnyx.runtime.rows import in_thread, read_rows
 
     rows = islice(read_rows(stream, field=options.field), options.limit)
     async with open_session(options, account.plan, account.config, account.measured) as session:
         # Only now, so that a missing model leaves an older output alone.
-        # A bar and results would break into each other on one terminal.
-        shown = not interactive(sys.stdout) or not (options.show or options.output == "-")
-        bar = counting(account.plan.pipeline, _total(options), shown=shown)
-        with _output(options.output) as output, bar as advance:
+        with (
+            draining(session.drain) as interruption,
+            _output(options, account, session) as output,
+            recording(options, account.plan, account.config, session, goes_on=account.before > 0) as recorded,
+        ):
+            to_do = output.rows(rows) if isinstance(output, ResultsFile) else rows
             account.started = perf_counter()
-            mapped = session.map(rows if stream.seekable() else in_thread(rows))
-            async with aclosing(mapped) as results:
-                async for result in results:
-                    _deliver(result, options, output)
-                    account.add(result)
-                    advance(_note(account))
+            mapped = session.map(to_do if stream.seekable() else in_thread(to_do), first=account.before)
+            with _bar(options, account) as advance:
+                async with aclosing(mapped) as results:
+                    async for result in results:
+                        _deliver(result, options, output)
+                        account.add(result)
+                        if recorded is not None:
+                            recorded.add(result)
+                        advance(_note(account))
+    return interruption
 
 
-def _deliver(result: Result, options: argparse.Namespace, output: TextIO) -> None:
-    if not options.show or options.output != "-":
+def _bar(options: argparse.Namespace, account: _Account) -> AbstractContextManager[Callable[[str], None]]:
+    # A bar and results would break into each other on one terminal.
+    shown = not interactive(sys.stdout) or not (options.show or options.output == "-")
+    return counting(account.plan.pipeline, _total(options), done=account.before, shown=shown)
+
+
+def _deliver(result: Result, options: argparse.Namespace, output: ResultsFile | TextIO) -> None:
+    if isinstance(output, ResultsFile):
+        output.write(result)
+    elif not options.show or options.output != "-":
         with named(options.output):
-            output.write(f"{result.to_json()}\n")
+            output.write(f"{result.to_json(measured=False)}\n")
             output.flush()
     if options.show:
         outcome = result.answer if result.error is None else f"{result.error.code}: {result.error.message}"
@@ -137,7 +164,8 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
         print_simulated()
     print_summary(summary, account.unread, seconds, predicted)
     if options.output != "-":
-        print(f"{count(summary.examples, 'result')} in {options.output}", file=sys.stderr)
+        before = f", {account.before} of them from before" if account.before else ""
+        print(f"{count(summary.examples + account.before, 'result')} in {options.output}{before}", file=sys.stderr)
     if options.summary_json:
         data = summary.to_data() | {
             "wall_seconds": round(seconds, 6),
@@ -150,14 +178,19 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
 def _check_outputs(options: argparse.Namespace, rows: BinaryIO) -> None:
     """What can be known to be wrong with the outputs before a model is loaded. Standard input may be a file too."""
     read = (("the file of the rows", _status(rows)), ("the program", _status(Path(options.file))))
-    outputs = [Path(name) for name in (options.output, options.summary_json) if name not in (None, "-")]
-    for output in outputs:
+    names = {"the output": options.output, "the summary": options.summary_json, "the trace": trace_path(options)}
+    outputs = {what: Path(name) for what, name in names.items() if name not in (None, "-")}
+    for output in outputs.values():
         check_writable(output)
         for what, status in read:
             if output.is_file() and status is not None and os.path.samestat(output.stat(), status):
                 raise user_error("E601", f"`{output}` is {what}", "name another output: this one would be lost")
-    if len(outputs) > 1 and len({os.path.realpath(o) for o in outputs if o.is_file() or not o.exists()}) == 1:
-        raise user_error("E601", f"`{outputs[1]}` is the output and the summary", "name another file for one of them")
+    whose: dict[str, str] = {}
+    for what, output in outputs.items():
+        if output.is_file() or not output.exists():
+            other = whose.setdefault(os.path.realpath(output), what)
+            if other != what:
+                raise user_error("E601", f"`{output}` is {other} and {what}", "name another file for one of them")
 
 
 def _status(file: Path | BinaryIO) -> os.stat_result | None:
@@ -188,18 +221,42 @@ def _standard_input() -> BinaryIO:
 
 
 @contextmanager
-def _output(name: str) -> Iterator[TextIO]:
+def _output(options: argparse.Namespace, account: _Account, session: Session) -> Iterator[ResultsFile | TextIO]:
+    """Standard output, a device and a pipe keep nothing to go on from."""
+    name = options.output
     if name == "-":
         yield sys.stdout
         return
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = path.open("w", encoding="utf-8", newline="\n")
+    if Path(name).exists() and not Path(name).is_file():
+        device = Path(name).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        try:
+            yield device
+        finally:
+            with named(name):
+                device.close()
+        return
+    file = ResultsFile.open(
+        name,
+        _identity(options, account, session),
+        overwrite=options.overwrite,
+        retry=options.retry_failed,
+        replay=bool(account.plan.states),  # what the rows before left behind is not in the output
+    )
+    account.before, account.failed_before = file.kept, file.failed
     try:
-        yield stream
+        yield file
     finally:
-        with named(name):
-            stream.close()
+        file.close()
+
+
+def _identity(options: argparse.Namespace, account: _Account, session: Session) -> dict[str, str]:
+    """What decides the results, in the words of the message that says what changed."""
+    return {
+        "program": account.plan.digest,
+        "seed": str(chosen_seed(options, account.config)),
+        "models": json.dumps(session.identities, sort_keys=True),
+        "limits of a question": repr(session.limits),
+    }
 
 
 def _total(options: argparse.Namespace) -> int | None:

@@ -47,8 +47,9 @@ def transferring() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextmanager
-def counting(what: str, total: int | None, *, shown: bool = True) -> Iterator[Callable[[str], None]]:
-    """Gives a function to call with a note after each item. Silent where nobody watches, or not `shown`."""
+def counting(what: str, total: int | None, *, done: int = 0, shown: bool = True) -> Iterator[Callable[[str], None]]:
+    """Gives a function to call with a note after each item; `done` were done before. Silent where nobody watches, or
+    not `shown`."""
     if not shown or not interactive(sys.stderr):
         yield lambda _note: None
         return
@@ -58,7 +59,7 @@ def counting(what: str, total: int | None, *, shown: bool = True) -> Iterator[Ca
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("·"), TimeRemainingColumn(), TextColumn("left · {task.fields[note]}"),
     ) as bars:  # fmt: skip
-        task = bars.add_task(what, total=total, note="")
+        task = bars.add_task(what, total=total, completed=done, note="")
         yield lambda note: bars.update(task, advance=1, note=note)
 
 

@@ -10,13 +10,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from pnyx.cli.bindings import configuration
-from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, located, user_error
-from pnyx.cli.files import read_text
+from pnyx.cli.failures import exit_code, located, user_error
+from pnyx.cli.files import check_writable, read_text
 from pnyx.cli.plans import load_plan
 from pnyx.cli.profiles import add_to_profile, profile_path
 from pnyx.cli.running import add_running_arguments, open_session
 from pnyx.cli.summary import print_line, print_simulated
 from pnyx.cli.terminal import rendered
+from pnyx.cli.tracing import add_trace_argument, recording, trace_path
 
 if TYPE_CHECKING:
     from pnyx.compiler.cost import Profile
@@ -29,6 +30,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_running_arguments(parser)
+    add_trace_argument(parser)
     parser.add_argument(
         "question",
         metavar="QUESTION",
@@ -57,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     plan = load_plan(options)
     config = configuration(options, plan)
     question = _question(options)
+    if (trace := trace_path(options)) is not None:
+        check_writable(trace)
     measured = Profile()
     started = perf_counter()
     result = asyncio.run(_answer(options, plan, config, question, measured))
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     print_line(summary, Counter(failure.node for failure in result.failures), seconds)
     if result.error is None:
         return 0
-    return EXIT_ENGINE if result.error.code == "R807" else EXIT_USER
+    return exit_code(result.error.code)
 
 
 def _question(options: argparse.Namespace) -> str:
@@ -96,7 +100,11 @@ def _question(options: argparse.Namespace) -> str:
 
 async def _answer(options: argparse.Namespace, plan: Plan, config: Config, question: str, measured: Profile) -> Result:
     async with open_session(options, plan, config, measured) as session:
-        return await session.run(question)
+        with recording(options, plan, config, session) as recorded:
+            result = await session.run(question)
+            if recorded is not None:
+                recorded.add(result)
+            return result
 
 
 def _print_candidates(result: Result) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pnyx.cli.bindings import add_binding_arguments
+from pnyx.cli.limits import add_limit_arguments, add_store_argument, budget, query_limits, store_of
 from pnyx.cli.plans import add_plan_arguments
 from pnyx.cli.terminal import interactive
 
@@ -18,13 +20,16 @@ if TYPE_CHECKING:
     from pnyx.runtime.config import Config
     from pnyx.runtime.session import Session
 
-__all__ = ["add_running_arguments", "open_session", "positive"]
+__all__ = ["add_running_arguments", "chosen_seed", "open_session", "positive"]
 
 
 def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan_arguments(parser)
     add_binding_arguments(parser)
     parser.add_argument("--seed", metavar="N", type=_seed, help="another seed, other samples; default: 0")
+    parser.add_argument("--trust", action="store_true", help="run the Python functions that the program names")
+    add_store_argument(parser)
+    add_limit_arguments(parser)
 
 
 def positive(text: str) -> int:
@@ -50,20 +55,38 @@ def _whole(text: str, least: int) -> int:
 async def open_session(
     options: argparse.Namespace, plan: Plan, config: Config, profile: Profile
 ) -> AsyncIterator[Session]:
-    """Opens the engines of the plan; raises RuntimeFailure where one cannot be. `profile` gets what is measured."""
-    from pnyx.runtime.engines.open import open_engines
+    """Opens the call store and the engines of the plan; raises RuntimeFailure where one cannot be. `profile` gets what
+    is measured."""
+    from pnyx.runtime.engines.open import describe_models, open_engines
+    from pnyx.runtime.externs import load_externs
     from pnyx.runtime.session import Session
 
+    externs = load_externs(plan, trust=options.trust)
     engines = open_engines(plan, config, engine=options.engine)
-    if interactive(sys.stderr):
-        print("opening the engine …", end="\r", file=sys.stderr, flush=True)
-    async with engines:
+    async with AsyncExitStack() as opened:
+        store = await asyncio.to_thread(store_of, options, config)  # it may have to wait for another process
+        if store is not None:
+            await opened.enter_async_context(store)
+        if interactive(sys.stderr):
+            print("opening the engine …", end="\r", file=sys.stderr, flush=True)
+        await opened.enter_async_context(engines)
         if interactive(sys.stderr):
             print("\033[K", end="", file=sys.stderr, flush=True)
         yield Session(
             plan,
             engines,
-            seed=config.run.seed if options.seed is None else options.seed,
+            seed=chosen_seed(options, config),
             window=getattr(options, "window", None) or config.run.window,
             profile=profile,
+            deadline=config.run.deadline,
+            hedge=config.run.hedge,
+            store=store,
+            budget=budget(options),
+            limits=query_limits(options),
+            models=describe_models(plan, config),
+            externs=externs,
         )
+
+
+def chosen_seed(options: argparse.Namespace, config: Config) -> int:
+    return config.run.seed if options.seed is None else int(options.seed)

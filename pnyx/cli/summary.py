@@ -30,6 +30,7 @@ def print_line(summary: Summary, unread: Mapping[str, int], seconds: float) -> N
         f"{count(summary.generated_tokens, 'generated token')}, {duration(seconds)}",
         file=sys.stderr,
     )
+    _print_cached(summary)
     if unread:
         print(f"replies that could not be read: {_by_operator(unread)} (--json shows them)", file=sys.stderr)
 
@@ -47,7 +48,18 @@ def print_summary(summary: Summary, unread: Mapping[str, int], seconds: float, p
     print_table(
         ("", "actual", "predicted", "off by"), list(_rows(summary, predicted)), right=(1, 2, 3), file=sys.stderr
     )
-    print(f"\nreplies that could not be read: {_by_operator(unread) or 'none'}", file=sys.stderr)
+    print(file=sys.stderr)
+    _print_cached(summary)
+    print(f"replies that could not be read: {_by_operator(unread) or 'none'}", file=sys.stderr)
+
+
+def _print_cached(summary: Summary) -> None:
+    if summary.cached_samples or summary.cached_calls:
+        print(
+            f"of these, {count(summary.cached_calls, 'call')}, {count(summary.cached_samples, 'sample')} and "
+            f"{count(summary.cached_tokens, 'token')} were there already and cost nothing",
+            file=sys.stderr,
+        )
 
 
 def _by_operator(unread: Mapping[str, int]) -> str:

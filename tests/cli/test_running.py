@@ -238,7 +238,9 @@ def test_map_records_what_fails_and_answers_the_rest(folder: Path, capsys: pytes
 def test_map_takes_another_field(folder: Path) -> None:
     (folder / "other.jsonl").write_text('{"ask": "What is 2 + 2?"}\n')
     assert main(["map", "first.pnyx", "other.jsonl", "-o", "out.jsonl", *SIMULATED]) == 1
-    assert main(["map", "first.pnyx", "other.jsonl", "-o", "out.jsonl", "--field", "ask", *SIMULATED]) == 0
+    assert (
+        main(["map", "first.pnyx", "other.jsonl", "-o", "out.jsonl", "--field", "ask", "--overwrite", *SIMULATED]) == 0
+    )
 
 
 def test_map_of_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

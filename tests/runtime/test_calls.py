@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -18,11 +19,15 @@ from test_interpreter import layered, world
 from pnyx.compiler.operators import Reads
 from pnyx.compiler.plan import Plan
 from pnyx.runtime.budgets import Limits
+from pnyx.runtime.calls import Order
 from pnyx.runtime.engines.simulated import SimulatedEngine
 from pnyx.runtime.errors import BudgetReached, EngineFailure, RuntimeFailure, StoreFailure
+from pnyx.runtime.example import RunningExample
+from pnyx.runtime.interpreter import Execution
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
+from pnyx.runtime.scheduling import Ticket
 from pnyx.runtime.session import Session
 from pnyx.runtime.store import CallStore, open_backend
 from pnyx.runtime.store.backend import Row as StoredRow
@@ -304,3 +309,29 @@ async def test_numbers_that_are_none_come_back_from_the_store(tmp_path: Path) ->
         async with store_at(tmp_path) as store:
             (result,) = await collect(Session(plan_of((sample(), (0,))), {"m": Odd(echo)}, store=store), rows(1))
         assert "logprob" not in result.candidates[0]
+
+
+async def test_what_is_done_with_is_freed_without_the_garbage_collector() -> None:
+    session = Session(CHAIN, {"m": ScriptedEngine(answer)})
+    gc.collect()
+    gc.disable()
+    try:
+        await collect(session, rows(30))
+        left = [o for o in gc.get_objects() if isinstance(o, Order | RunningExample | Ticket | Execution)]
+        assert left == []
+    finally:
+        gc.enable()
+
+
+async def test_a_call_that_was_cancelled_under_way_counts_as_all_that_it_could_have_cost() -> None:
+    engine = ScriptedEngine(echo, delay=lambda _: 60)
+    session = Session(plan_of((sample(), (0,))), {"m": engine}, budget=Limits(calls=1))
+    under_way = asyncio.create_task(session.run("Q?"))
+    await asyncio.sleep(0.005)
+    under_way.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await under_way
+    result = await session.run("other")
+    assert result.error is not None
+    assert result.error.code == "R820"
+    assert len(engine.requests) == 1

@@ -1,0 +1,182 @@
+"""The store as the event loop sees it: look-ups and group commits, each in a thread of its own.
+
+Invariants
+- `kept` is called when the records are durable, not before: what was used once is never drawn again.
+- What comes while a batch is on its way is the next batch, so the busier it is, the larger the batches.
+- Callbacks come from the event loop, never from inside the call that they belong to.
+- A failure of the store goes to everyone who waits, once; the store is then of no more use to the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from pnyx.runtime.errors import StoreFailure
+from pnyx.runtime.store.backend import Backend, Row
+from pnyx.runtime.store.records import Record, decode, encode
+
+__all__ = ["CallStore", "Found", "Kept"]
+
+T = TypeVar("T")
+Found = Callable[[Record | StoreFailure | None], None]
+Kept = Callable[[StoreFailure | None], None]
+
+_SHRINK_TO = 0.9
+_USES = 256
+
+
+class CallStore:
+    """Over a backend that it closes. `limit`: bytes of records; where they are more, those of least worth go."""
+
+    def __init__(self, backend: Backend, *, limit: int | None = None) -> None:
+        self.place = backend.place
+        self._backend = backend
+        self._limit = limit
+        self._grown = 0 if limit is None else limit + 1  # so that the first batch takes the measure
+        self._now = int(time.time())
+        self._used: list[bytes] = []
+        self._readers = _Worker[tuple[bytes, Found]]("pnyx-store-reads", self._read)
+        self._writers = _Worker[tuple[list[Row], list[bytes], Kept | None]]("pnyx-store-writes", self._write)
+
+    def look_up(self, key: bytes, found: Found) -> None:
+        """`found` hears the record, None where there is none, or the failure of the store."""
+        self._readers.put((key, found))
+
+    def keep(self, model: str, costs: float, records: Sequence[tuple[bytes, Record]], kept: Kept) -> None:
+        """Stores records under their keys. `model`: the identity of the engine; `costs`: FLOPs that each saves."""
+        rows = [Row(key, model, encode(record), costs, self._now) for key, record in records]
+        self._writers.put((rows, [], kept))
+
+    def use(self, key: bytes) -> None:
+        """Counts a use of a stored record; what is used goes last where the size is limited."""
+        self._used.append(key)
+        if len(self._used) >= _USES:
+            self._count_uses()
+
+    def _count_uses(self) -> None:
+        used, self._used = self._used, []
+        self._writers.put(([], used, None))
+
+    async def close(self) -> None:
+        """Writes what is left; then closes the backend."""
+        if self._used:
+            self._count_uses()
+        await self._readers.close()
+        await self._writers.close()
+        with suppress(StoreFailure):
+            await asyncio.to_thread(self._backend.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _read(self, asked: list[tuple[bytes, Found]]) -> Callable[[], None]:
+        try:
+            got = self._backend.read([key for key, _ in asked])
+        except StoreFailure as failure:
+            return partial(_tell_all, failure, [found for _, found in asked])
+
+        def tell() -> None:
+            for key, found in asked:
+                payload = got.get(key)
+                found(_decoded(payload, self.place) if payload is not None else None)
+
+        return tell
+
+    def _write(self, asked: list[tuple[list[Row], list[bytes], Kept | None]]) -> Callable[[], None]:
+        rows = [row for batch, _, _ in asked for row in batch]
+        used = [key for _, batch, _ in asked for key in batch]
+        failure: StoreFailure | None = None
+        try:
+            self._backend.write(rows, used)
+            if self._limit is not None:
+                self._hold_limit(self._limit, sum(row.size for row in rows))
+        except StoreFailure as caught:
+            failure = caught
+        return partial(_tell_all, failure, [kept for _, _, kept in asked if kept is not None])
+
+    def _hold_limit(self, limit: int, more: int) -> None:
+        """Others may write too, so the size is measured anew whenever this store may have grown past the limit."""
+        self._grown += more
+        if self._grown > limit:
+            self._grown = self._backend.size()
+        if self._grown > limit:
+            self._backend.shrink(int(limit * _SHRINK_TO))
+            self._grown = int(limit * _SHRINK_TO)
+
+
+def _tell_all(said: T, callbacks: Sequence[Callable[[T], None]]) -> None:
+    for callback in callbacks:
+        callback(said)
+
+
+def _decoded(payload: bytes, place: str) -> Record | StoreFailure:
+    try:
+        return decode(payload)
+    except ValueError as error:
+        return StoreFailure(f"{error} in the call store `{place}`", help="`pnyx store prune --all` empties it")
+
+
+class _Worker(Generic[T]):
+    """A thread that does things in batches: all that came since it last took one. What `work` gives is called in the
+    event loop. Things that come within one turn of the loop are handed over together."""
+
+    _MOST = 4096
+
+    def __init__(self, name: str, work: Callable[[list[T]], Callable[[], None]]) -> None:
+        self._name, self._work = name, work
+        self._coming: list[T] = []
+        self._queue: SimpleQueue[list[T] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def put(self, thing: T) -> None:
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        self._coming.append(thing)
+        if len(self._coming) == 1:
+            assert self._loop is not None
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._coming:
+            self._queue.put(self._coming)
+            self._coming = []
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        ended = False
+        while not ended:
+            batch: list[T] = []
+            waiting: list[T] | None = self._queue.get()
+            while waiting is not None:
+                batch += waiting
+                if self._queue.empty() or len(batch) >= self._MOST:
+                    break
+                waiting = self._queue.get()
+            ended = waiting is None
+            if batch:
+                tell = self._work(batch)
+                with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+                    self._loop.call_soon_threadsafe(tell)
+
+    async def close(self) -> None:
+        self._hand_over()
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = DOCS / "diagnostics"
+
+FRAGMENT = 'model small = "smollm2-135m"\nmodel judge = "smollm2-135m"\n\npipeline main(query) {{\n{}}}\n'
 
 _FENCE = re.compile(r"^(?P<ticks>```+)(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=ticks)[ \t]*$", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
@@ -38,6 +41,11 @@ class Block:
         """`title` of a block that begins with ```pnyx title="first.pnyx"."""
         found = re.search(rf'\b{name}="([^"]+)"', self.info)
         return found[1] if found else None
+
+
+def program(block: Block) -> str:
+    """A file of Pnyx: the block, or the pipeline whose body it is."""
+    return FRAGMENT.format(textwrap.indent(block.text, "    ")) if "fragment" in block.words else block.text
 
 
 def blocks(text: str) -> list[Block]:

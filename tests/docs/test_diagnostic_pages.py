@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from docs.commands import command_lines, run
 from docs.markdown import PAGES, Block, blocks, section
 
 from pnyx.compiler.diagnostics import CODES
+from pnyx.runtime.sandbox import sandbox
 
 _CODE = re.compile(r"\b[EWR][0-9]{3}\b")
 _FILES = {"pnyx": "main.pnyx", "toml": "pnyx.toml"}
@@ -21,16 +25,24 @@ def _page(code: str) -> str:
 
 
 def _command(found: list[Block], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Writes the files of a section; gives the command that it runs. `without` a package: as if it were not there."""
+    """Writes the files of a section; gives the command that it runs. `without` a package: as if it were not there; on
+    the `machine` that is named, if one is."""
     lines = ["pnyx check main.pnyx"]
     for block in found:
         if block.language == "console":
             lines = command_lines(block.text)
             for package in (block.option("without") or "").split():
                 monkeypatch.setitem(sys.modules, package, None)
+            if machine := block.option("machine"):
+                monkeypatch.setattr(sandbox, "_refusal", sandbox._refusal.__wrapped__)
+                monkeypatch.setattr(platform, "machine", lambda: machine)
             continue
         name = block.option("title") or _FILES.get(block.language)
         assert name, f"line {block.line} of the section: a `{block.language}` block needs a title"
+        if block.language == "sql":  # what makes the database of this name
+            with closing(sqlite3.connect(folder / name)) as database:
+                database.executescript(block.text)
+            continue
         (folder / name).write_text(block.text)
     assert len(lines) == 1, "a section runs one command"
     return lines[0]

@@ -5,67 +5,152 @@ Invariant: a `Config` is checked; every fault of the file was reported with its 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from pnyx.compiler.nearest import nearest
 from pnyx.runtime.errors import ConfigurationError
 from pnyx.runtime.toml_places import key_lines, line_of
 
-__all__ = ["ENGINES", "Config", "EngineName", "ModelConfig", "RunConfig", "check_engine", "load_config", "override"]
+__all__ = [
+    "ENGINES", "Config", "EngineConfig", "EngineKind", "EngineOptions", "ModelConfig", "OtelConfig", "RunConfig",
+    "StoreConfig", "check_engine", "load_config", "override",
+]  # fmt: skip
 
 FILE_NAME = "pnyx.toml"
 _MORE_FAULTS = 9
-EngineName: TypeAlias = Literal["transformers", "simulated"]
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+EngineKind: TypeAlias = Literal["transformers", "vllm", "openai", "replay", "simulated"]
+ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
+_LACKS = Literal["choices", "logprobs", "prefix", "continuations"]
+_FAULTS = Literal["engine", "server", "busy", "broken", "refused"]
 
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Positive = Annotated[int, Field(ge=1)]
+_Text = Annotated[str, Field(min_length=1)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class ModelConfig(_Strict):
-    """Everything is optional: what is None is left to the program, the registry, and the engine, in this order.
+class EngineOptions(_Strict):
+    """Everything is optional: what is None is left to the engine, or to the table of the engine that a model names.
 
-    `parameters` in weights; prices in dollars per million tokens; `window` in samples at once. Of the simulated engine
-    alone: `skill`, how able the model is, from 0 to 1; `lacks`, capabilities to do without, to try a program for a
-    poorer engine; `fails`, the share of calls that fail, to see how a program stands it.
+    `window` in samples at once; `context` in tokens. `url`, where a server's API starts, as `http://127.0.0.1:8000/v1`;
+    `key_env` names the environment variable that holds its key; `api`, which of its two ways to ask is used; `timeout`,
+    seconds that it may be silent. `guide`: whether replies that must have a form are kept to it, where the engine can.
+    Of the replay: `store`, a file or address, and `drawn_by`, whose calls are replayed. Of the simulated engine:
+    `skill`, how able the model is, from 0 to 1; `latency`, seconds a call takes, more or less; `lacks`, capabilities to
+    do without, to try a program for a poorer engine; `fails`, the share of calls that fail, to see how a program stands
+    it, and `fault`, how they do.
     """
 
-    id: Annotated[str, Field(min_length=1)] | None = None
-    engine: EngineName = "transformers"
     device: Annotated[str, Field(pattern=r"^(cpu|mps|(cuda|xpu)(:\d+)?)$")] | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     window: _Positive | None = None
+    context: Annotated[int, Field(ge=2)] | None = None
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")] | None = None
+    key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    api: Literal["chat", "completions"] | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    guide: bool | None = None
+    store: _Text | None = None
+    drawn_by: _Text | None = None
+    skill: _Share | None = None
+    latency: _Amount | None = None
+    fails: _Share | None = None
+    fault: _FAULTS | None = None
+    lacks: Annotated[tuple[_LACKS, ...], Field(strict=False)] = ()
+
+
+class EngineConfig(EngineOptions):
+    """An engine with options of its own, for several models to name."""
+
+    kind: EngineKind
+
+
+class ModelConfig(EngineOptions):
+    """What a model says counts before what the engine that it names says. `parameters` in weights; prices in dollars
+    per million tokens."""
+
+    id: _Text | None = None
+    engine: str = "transformers"
     parameters: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     price_in: _Amount | None = None
     price_out: _Amount | None = None
-    skill: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    fails: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    lacks: Annotated[tuple[Literal["choices", "logprobs"], ...], Field(strict=False)] = ()
+
+    @field_validator("engine")
+    @classmethod
+    def _known(cls, engine: str, info: ValidationInfo) -> str:
+        """Against the kinds and the file's own engines, which `load_config` hands over."""
+        known = (*ENGINES, *((info.context or {}).get("engines", ())))
+        if info.context is not None and engine not in known:
+            raise PydanticCustomError("literal_error", "no such engine", {"allowed": known})
+        return engine
 
 
 class RunConfig(_Strict):
-    """`window`: examples in flight."""
+    """`window`: examples in flight. `deadline`: seconds that one try of a call may take. `hedge`: a call that takes
+    this many times as long as nine in ten do is made a second time."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     window: _Positive = 32
+    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    hedge: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+
+
+class StoreConfig(_Strict):
+    """`place`: a file, a PostgreSQL address, or `none`. `size`: of the records, as `10 GB`; those of least worth go."""
+
+    place: _Text | None = None
+    size: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[kKmMgGtT]?i?[bB]?$")] | None = None
+
+
+class OtelConfig(_Strict):
+    """Where spans of runs are sent: `endpoint`, the address of a collector of OpenTelemetry that speaks HTTP; `service`,
+    the name that it knows the run by; `content`, whether prompts and replies go there too. Environment variables of
+    OpenTelemetry count before it."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")] | None = None
+    service: _Text | None = None
+    content: bool = False
 
 
 class Config(_Strict):
+    engines: dict[str, EngineConfig] = Field(default_factory=dict)
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     run: RunConfig = Field(default_factory=RunConfig)
+    store: StoreConfig = Field(default_factory=StoreConfig)
+    otel: OtelConfig = Field(default_factory=OtelConfig)
 
     def model(self, name: str) -> ModelConfig:
         """What is said of a logical model; the defaults where nothing is."""
         return self.models.get(name) or ModelConfig()
+
+    def engine(self, name: str) -> EngineConfig:
+        """The engine of this name: a table of the file, or a kind. Raises ConfigurationError that lists them."""
+        found = self.engines.get(name)
+        return found if found is not None else EngineConfig(kind=check_engine(name, self.engines))
+
+    def options(self, model: ModelConfig, engine: str) -> EngineOptions:
+        """The options of `model` on the engine of this name."""
+        said = self.engine(engine).model_dump(exclude_unset=True) | model.model_dump(exclude_unset=True)
+        return EngineOptions(**{key: said[key] for key in said.keys() & EngineOptions.model_fields.keys()})
+
+    @field_validator("engines")
+    @classmethod
+    def _not_a_kind(cls, engines: dict[str, EngineConfig]) -> dict[str, EngineConfig]:
+        for name in engines:
+            if name in ENGINES:
+                raise PydanticCustomError("shadowed", "name", {"name": name})
+        return engines
 
 
 def load_config(path: Path | None, *, near: Path | None) -> Config:
@@ -85,42 +170,68 @@ def load_config(path: Path | None, *, near: Path | None) -> Config:
     except RecursionError:
         raise ConfigurationError(f"`{found}` is nested too deeply") from None
     try:
-        config = Config.model_validate(data)
+        named = data.get("engines")
+        config = Config.model_validate(data, context={"engines": tuple(named) if isinstance(named, dict) else ()})
     except ValidationError as error:
         raise _faulty(found, text, error) from None
     return _with_paths_from(config, found.parent.absolute())
 
 
 def override(config: Config, bindings: Sequence[str], *, known: Collection[str] | None = None) -> Config:
-    """The configuration with models bound as the command line says, `NAME=ID` each (`--model`); the last one counts.
+    """The configuration with models bound as the command line says (`--model`); the last one of a name counts.
 
-    The engine and its options stay; size and prices do not, being those of the model that was replaced. With `known`,
-    a name that is not among the program's models is an error. Raises ConfigurationError.
+    A binding is `NAME=ID`, `NAME=ENGINE:ID`, or `NAME=ENGINE:ID@URL` for a server. Without an engine the model keeps
+    its own and that one's options; size and prices go, being those of the model that was replaced. With `known`, a name
+    that is not among the program's models is an error. Raises ConfigurationError.
     """
     models = dict(config.models)
     for binding in bindings:
-        name, equals, id = (part.strip() for part in binding.partition("="))
-        if not (name and equals and id):
-            raise ConfigurationError(f"`--model {binding}` binds nothing", help="write `--model NAME=ID`")
+        name, equals, bound = (part.strip() for part in binding.partition("="))
+        if not (name and equals and bound):
+            raise ConfigurationError(f"`--model {binding}` binds nothing", help=_BINDING)
         if known is not None and name not in known:
             near = nearest(name, known)
             listed = ", ".join(f"`{model}`" for model in sorted(known)) or "none"
             help = f"did you mean `{near}`?" if near else f"its models: {listed}"
             raise ConfigurationError(f"the program has no model `{name}`", help=help)
-        models[name] = config.model(name).model_copy(
-            update={"id": id, "parameters": None, "price_in": None, "price_out": None}
-        )
+        changed = _bound(config, config.model(name).engine, bound)
+        if not changed["id"]:
+            raise ConfigurationError(f"`--model {binding}` names no model", help=_BINDING)
+        changed |= {"parameters": None, "price_in": None, "price_out": None}
+        models[name] = config.model(name).model_copy(update=changed)
     return config.model_copy(update={"models": models})
 
 
-def check_engine(name: str) -> EngineName:
-    """The engine with this name. Raises ConfigurationError that lists the ones there are."""
+_BINDING = "write `--model NAME=ID`, `NAME=ENGINE:ID`, or `NAME=openai:ID@http://…/v1` for a server"
+
+
+def _bound(config: Config, engine: str, bound: str) -> dict[str, Any]:
+    """`ENGINE:ID@URL`, of which only the id must be there."""
+    prefix, colon, rest = bound.partition(":")
+    changed: dict[str, Any] = {}
+    if colon and (prefix in config.engines or prefix in ENGINES):
+        engine, bound = prefix, rest
+        changed["engine"] = engine
+    if (at := re.search(r"@(?=https?://)", bound)) is not None:
+        if config.engine(engine).kind != "openai":
+            raise ConfigurationError(f"the engine `{engine}` asks no server, but a binding names one", help=_BINDING)
+        try:
+            changed["url"] = EngineOptions(url=bound[at.end() :]).url
+        except ValidationError:  # the address may hold a password, so it is not shown
+            raise ConfigurationError("a binding's address is not that of a server's API", help=_URL) from None
+        bound = bound[: at.start()]
+    return changed | {"id": bound.strip()}
+
+
+def check_engine(name: str, named: Collection[str] = ()) -> EngineKind:
+    """The kind of engine with this name. Raises ConfigurationError that lists what there is, with `named`."""
     for engine in ENGINES:
         if engine == name:
             return engine
-    near = nearest(name, ENGINES)
+    known = (*ENGINES, *named)
+    near = nearest(name, known)
     raise ConfigurationError(
-        f"unknown engine `{name}`", help=(f"did you mean `{near}`? " if near else "") + f"engines: {_listed(ENGINES)}"
+        f"unknown engine `{name}`", help=(f"did you mean `{near}`? " if near else "") + f"engines: {_listed(known)}"
     )
 
 
@@ -159,14 +270,19 @@ def _read(path: Path) -> str:
 
 
 def _with_paths_from(config: Config, folder: Path) -> Config:
-    """Model ids that are relative paths (`./…`, `../…`) start from the folder of the file they stand in."""
+    """Model ids and the place of the store that are relative paths (`./…`, `../…`) start from the folder of the file
+    they stand in."""
+
+    def placed(path: str) -> str:
+        return str(folder / path) if path.replace("\\", "/").startswith(("./", "../")) else path
+
     models = {
-        name: model.model_copy(update={"id": str(folder / model.id)})
-        if model.id and model.id.replace("\\", "/").startswith(("./", "../"))
-        else model
+        name: model.model_copy(update={"id": placed(model.id)}) if model.id else model
         for name, model in config.models.items()
     }
-    return config.model_copy(update={"models": models})
+    place = config.store.place
+    store = config.store.model_copy(update={"place": placed(place)}) if place else config.store
+    return config.model_copy(update={"models": models, "store": store})
 
 
 def _not_toml(path: Path, text: str, reason: str) -> ConfigurationError:
@@ -195,6 +311,16 @@ def _faulty(path: Path, text: str, error: ValidationError) -> ConfigurationError
     return ConfigurationError(message, place=place, help="; ".join([help, *further]))
 
 
+_URL = "write where its API starts, as `http://127.0.0.1:8000/v1`; a key goes into the variable that `key_env` names"
+_PATTERNS = {
+    "endpoint": "write the address of a collector, as `http://127.0.0.1:4318`; keys go into OTEL_EXPORTER_OTLP_HEADERS",
+    "size": "write it as `500 MB` or `10 GB`",
+    "device": "allowed: `cpu`, `mps`, `cuda`, `cuda:0`, `xpu`, `xpu:0`",
+    "url": _URL,
+    "key_env": "write the name of an environment variable in capitals, as `OPENAI_API_KEY`; never the key itself",
+}
+
+
 def _explain(keys: tuple[str, ...], fault: dict[str, Any]) -> tuple[str, str]:
     key = ".".join(keys)
     if fault["type"] == "extra_forbidden":
@@ -203,15 +329,21 @@ def _explain(keys: tuple[str, ...], fault: dict[str, Any]) -> tuple[str, str]:
         return f"unknown key `{key}`", f"did you mean `{near}`? " * bool(near) + f"keys here: {_listed(known)}"
     value = repr(fault["input"])
     shown = value if len(value) <= 60 else value[:57] + "…"
+    if fault["type"] == "shadowed":
+        name = fault["ctx"]["name"]
+        return f"an engine of your own cannot be called `{name}`", "the kinds of engines have these names"
+    if fault["type"] == "missing":
+        return f"`{key}` is missing", f"allowed: {_listed(ENGINES)}"
     if fault["type"] == "literal_error":
-        allowed = _allowed(keys)
+        allowed = fault["ctx"].get("allowed") or _allowed(keys)
         near = nearest(str(fault["input"]), allowed)
         return (
             f"`{key}` cannot be {shown}",
             f"did you mean `{near}`? " * bool(near) + f"allowed: {_listed(allowed)}",
         )
     if fault["type"] == "string_pattern_mismatch":
-        return f"`{key}` cannot be {shown}", "allowed: `cpu`, `mps`, `cuda`, `cuda:0`, `xpu`, `xpu:0`"
+        secret = keys[-1] in ("url", "key_env", "endpoint")  # somebody may have written a key or a password there
+        return f"`{key}` cannot be {'this' if secret else shown}", _PATTERNS[keys[-1]]
     reason = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"`{key}` cannot be {shown}", f"it should be {_in_words(fault['type'], reason)}"
 
@@ -225,14 +357,25 @@ def _keys_beside(keys: tuple[str, ...]) -> tuple[str, ...]:
     match keys:
         case ("models", _, _, *_):
             return tuple(ModelConfig.model_fields)
+        case ("engines", _, _, *_):
+            return tuple(EngineConfig.model_fields)
         case ("run", _, *_):
             return tuple(RunConfig.model_fields)
+        case ("store", _, *_):
+            return tuple(StoreConfig.model_fields)
+        case ("otel", _, *_):
+            return tuple(OtelConfig.model_fields)
         case _:
             return tuple(Config.model_fields)
 
 
 def _allowed(keys: tuple[str, ...]) -> tuple[str, ...]:
-    return {"engine": ENGINES, "dtype": ("float32", "bfloat16", "float16")}.get(keys[2], ("choices", "logprobs"))
+    return {
+        "kind": ENGINES,
+        "dtype": ("float32", "bfloat16", "float16"),
+        "api": ("chat", "completions"),
+        "fault": get_args(_FAULTS),
+    }.get(keys[2], get_args(_LACKS))
 
 
 def _listed(names: Sequence[str]) -> str:

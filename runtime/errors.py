@@ -7,9 +7,27 @@ RuntimeFailure
 │   ├── PromptTooLong       R804
 │   ├── EmptyPool           R805
 │   ├── UnreadableReply     R806  (only where the program says `fail`)
+│   ├── QueryLimitReached   R821  a limit of one query is reached; the others go on
+│   ├── NoBranch            R809  a value fits no branch, and none is for all others
+│   ├── ExternFailed        R810  a function of the user's raised an exception
+│   ├── WrongResult         R811  a function of the user's gave something else than is declared
+│   ├── ReplyRefused        R818  the model or its provider declines to answer this prompt
 │   └── FaultyPrompt        E406  a template cannot be rendered with this example's values
+├── BudgetReached           R820  a limit of the run is reached; what is done is kept
 ├── EngineFailure           R807  a call failed; `retryable` says whether trying again can help
+│   ├── ServerFailed        R815  a server could not be reached, broke off, did not answer in time, or failed
+│   ├── ServerBusy          R816  a server has no room now; `retry_after` says when to come back, where it does
+│   ├── BrokenReply         R817  a server's answer is not what its protocol says
+│   ├── NotStored           R819  a replay was asked for a call that its store does not hold
+│   ├── ServerUnusable      E617  a server that cannot serve this model at all; mostly found when it is opened
+│   └── KeyRefused          E618  a server takes no key, or not this one; never shows the key
+├── StoreUnusable           E613  the call store cannot be opened
+│   └── StoreNewer          E614  it was written by a newer Pnyx
+├── StoreFailure            E615  the call store failed while it was used: a full disk, a lock that is not given back
 ├── CapabilityMissing       E606  an engine cannot do what the plan needs; found before the first call
+├── ExternUnusable          E612  a function of the user's is not trusted, or cannot be imported
+├── SandboxUnusable         E609  code that a model wrote cannot be confined on this machine
+├── PassagesUnusable        E610  a file that passages are retrieved from cannot be read, or holds something else
 ├── ModelNotFound           E605
 ├── PackageMissing          E608  an optional package is not installed
 └── ConfigurationError      E604
@@ -19,8 +37,11 @@ RuntimeFailure
 from __future__ import annotations
 
 __all__ = [
-    "CapabilityMissing", "ConfigurationError", "EmptyPool", "EmptyQuestion", "EngineFailure", "ExampleFailure",
-    "FaultyPrompt", "ModelNotFound", "PackageMissing", "PromptTooLong", "RuntimeFailure", "UnreadableReply",
+    "BrokenReply", "BudgetReached", "CapabilityMissing", "ConfigurationError", "EmptyPool", "EmptyQuestion",
+    "ENGINE_CODES", "EngineFailure", "ExampleFailure", "ExternFailed", "ExternUnusable", "FaultyPrompt", "KeyRefused",
+    "ModelNotFound", "NoBranch", "NotStored", "PackageMissing", "PassagesUnusable", "PromptTooLong",
+    "QueryLimitReached", "ReplyRefused", "RuntimeFailure", "SandboxUnusable", "ServerBusy", "ServerFailed",
+    "ServerUnusable", "StoreFailure", "StoreNewer", "StoreUnusable", "UnreadableReply", "WrongResult",
 ]  # fmt: skip
 
 
@@ -58,22 +79,117 @@ class UnreadableReply(ExampleFailure):
     code = "R806"
 
 
+class NoBranch(ExampleFailure):
+    code = "R809"
+
+
+class ExternFailed(ExampleFailure):
+    code = "R810"
+
+
+class WrongResult(ExampleFailure):
+    code = "R811"
+
+
+class ReplyRefused(ExampleFailure):
+    code = "R818"
+
+
 class FaultyPrompt(ExampleFailure):
     code = "E406"
 
 
+class BudgetReached(RuntimeFailure):
+    code = "R820"
+
+
+class QueryLimitReached(ExampleFailure):
+    code = "R821"
+
+
 class EngineFailure(RuntimeFailure):
+    """`overloaded`: the engine asks for fewer calls at once (429, 503); `retry_after`: seconds that it asks to be left
+    alone. Both only where `retryable`."""
+
     code = "R807"
+    overloaded = False
 
     def __init__(
-        self, message: str, *, retryable: bool = False, place: str | None = None, help: str | None = None
+        self,
+        message: str,
+        *,
+        retryable: bool | None = None,
+        overloaded: bool | None = None,
+        retry_after: float | None = None,
+        place: str | None = None,
+        help: str | None = None,
     ) -> None:
         super().__init__(message, place=place, help=help)
-        self.retryable = retryable
+        self.retryable = type(self).retryable if retryable is None else retryable
+        self.overloaded = type(self).overloaded if overloaded is None else overloaded
+        self.retry_after = retry_after
+
+
+class ServerFailed(EngineFailure):
+    code = "R815"
+    retryable = True
+
+
+class ServerBusy(EngineFailure):
+    code = "R816"
+    retryable = True
+    overloaded = True
+
+
+class BrokenReply(EngineFailure):
+    code = "R817"
+    retryable = True
+
+
+class NotStored(EngineFailure):
+    code = "R819"
+
+
+class ServerUnusable(EngineFailure):
+    code = "E617"
+
+
+class KeyRefused(EngineFailure):
+    code = "E618"
+
+
+ENGINE_CODES = frozenset(
+    kind.code for kind in (EngineFailure, ServerFailed, ServerBusy, BrokenReply, NotStored, ServerUnusable, KeyRefused)
+)
+"""Where every example fails with one of these, the engine is at fault and not the program."""
+
+
+class StoreUnusable(RuntimeFailure):
+    code = "E613"
+
+
+class StoreNewer(StoreUnusable):
+    code = "E614"
+
+
+class StoreFailure(RuntimeFailure):
+    code = "E615"
 
 
 class CapabilityMissing(RuntimeFailure):
     code = "E606"
+
+
+class ExternUnusable(RuntimeFailure):
+    code = "E612"
+
+
+class SandboxUnusable(RuntimeFailure):
+    code = "E609"
+
+
+class PassagesUnusable(RuntimeFailure):
+    code = "E610"
 
 
 class ModelNotFound(RuntimeFailure):

@@ -16,12 +16,20 @@ class Capability(StrEnum):
     """next-token probabilities"""
     LOGPROBS = "logprobs"
     """log-probabilities of the generated tokens"""
+    PREFIX = "prefix"
+    """replies that go on from a given beginning"""
+    CONTINUATIONS = "continuations"
+    """how likely a given text is as the reply"""
+    GUIDE = "guide"
+    """replies that keep to a form"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """`model` identifies the weights; `context` in tokens, prompt and reply together; `parameters` in weights;
-    `window`: how many samples at once keep the engine busy; more only wait inside it."""
+    `window`: how many samples at once keep the engine busy; more only wait inside it. `variant`: what else decides what
+    it writes (a revision, a dtype, a simulated skill); what is stored of one is not used for another. `remote`: a
+    server that others use too, so the scheduler feels for how much it takes."""
 
     engine: str
     model: str
@@ -30,12 +38,15 @@ class EngineInfo:
     window: int = 64
     capabilities: frozenset[Capability] = frozenset()
     simulated: bool = False
+    remote: bool = False
+    variant: str = ""
 
 
 class Engine(Protocol):
     """Many `complete` calls run at once; the engine batches them. Cancelling the awaiting task frees its slots.
 
     `complete` raises PromptTooLong where the prompt alone fills the context (else max_tokens is cut to what is left),
+    ReplyRefused where this prompt is declined, CapabilityMissing for a request of a kind that it does not declare, and
     EngineFailure for everything else that goes wrong. One failing request never harms another.
     """
 

@@ -7,7 +7,7 @@ instance; what was opened is closed, whatever happens.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from threading import Thread
 from types import TracebackType
 from typing import Self, assert_never
 
-from pnyx.compiler.operators import Ask, Filter, Reads, Sample, Sort, Vote
 from pnyx.compiler.plan import Plan, PlanModel, PlanNode
-from pnyx.runtime.config import Config, EngineName, ModelConfig, check_engine
+from pnyx.runtime.config import Config, EngineKind, EngineOptions, ModelConfig
 from pnyx.runtime.engines.engine import Capability, Engine
-from pnyx.runtime.errors import CapabilityMissing, ModelNotFound
-from pnyx.runtime.models.find import facts, find
+from pnyx.runtime.engines.needs import Needs, needs_of
+from pnyx.runtime.errors import CapabilityMissing, ConfigurationError, ModelNotFound
+from pnyx.runtime.models.find import ModelFiles, facts, find
 from pnyx.runtime.models.packages import TO_RUN, require
 from pnyx.runtime.models.progress import Progress
 from pnyx.runtime.models.registry import REGISTRY
@@ -33,14 +33,9 @@ __all__ = ["EngineSet", "describe_models", "open_engines"]
 class _Binding:
     """What is opened; equal bindings are one engine."""
 
-    engine: EngineName
+    engine: EngineKind
     id: str
-    device: str | None
-    dtype: str | None
-    window: int | None
-    skill: float | None
-    fails: float
-    lacks: tuple[str, ...]
+    options: EngineOptions
 
 
 def open_engines(
@@ -50,26 +45,24 @@ def open_engines(
     hears, from another thread, of a GGUF file that is converted first.
 
     Use as `async with`: they open on entering, off the event loop's thread. Raises CapabilityMissing where an engine
-    cannot do what the plan asks, ConfigurationError for an unknown engine; entering raises ModelNotFound and
-    PackageMissing.
+    cannot do what the plan asks (for a server, which has to be asked, on entering), ConfigurationError for an unknown
+    engine or an option that it needs; entering raises ModelNotFound, PackageMissing, and EngineFailure.
     """
-    chosen = check_engine(engine) if engine is not None else None
-    needs = _needs(plan)
-    bindings = {
-        model.name: _bind(model, config.model(model.name), chosen) for model in plan.models if model.name in needs
-    }
-    for name, needed in needs.items():
-        for capability, node in needed.items():
-            if capability not in _capabilities(bindings[name]):
-                raise _missing(capability, node, name, bindings[name])
-    return EngineSet(bindings, progress)
+    needs = needs_of(plan)
+    bindings = {model.name: _bind(model, config, engine) for model in plan.models if model.name in needs}
+    for name, binding in bindings.items():
+        able = _capabilities(binding)
+        if able is not None:
+            _check(needs[name], able, name, binding)
+    return EngineSet(bindings, needs, progress)
 
 
 class EngineSet(Mapping[str, Engine]):
     """Logical model name to engine, between entering and leaving."""
 
-    def __init__(self, bindings: Mapping[str, _Binding], progress: Progress | None) -> None:
+    def __init__(self, bindings: Mapping[str, _Binding], needs: Mapping[str, Needs], progress: Progress | None) -> None:
         self._bindings = dict(bindings)
+        self._needs = needs
         self._progress = progress
         self._engines: dict[_Binding, Engine] = {}
         self._closing = AsyncExitStack()
@@ -89,6 +82,9 @@ class EngineSet(Mapping[str, Engine]):
                 opened = await _off_the_loop(partial(_open, binding, self._progress))
                 closing.push_async_callback(opened.close)
                 self._engines[binding] = opened
+            for name, binding in self._bindings.items():
+                if _capabilities(binding) is None:
+                    _check(self._needs[name], self._engines[binding].info.capabilities, name, binding)
             self._closing = closing.pop_all()
         return self
 
@@ -127,58 +123,50 @@ def _first(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
 
 
-def _bind(model: PlanModel, configured: ModelConfig, engine: EngineName | None) -> _Binding:
-    return _Binding(
-        engine=engine or configured.engine,
-        id=configured.id or model.id,
-        device=configured.device,
-        dtype=configured.dtype,
-        window=configured.window,
-        skill=configured.skill,
-        fails=configured.fails or 0.0,
-        lacks=configured.lacks,
-    )
+def _bind(model: PlanModel, config: Config, engine: str | None) -> _Binding:
+    configured = config.model(model.name)
+    name = engine or configured.engine
+    options = config.options(configured, name)
+    kind = config.engine(name).kind
+    if kind == "openai" and options.url is None:
+        raise ConfigurationError(
+            f"the engine of the model `{model.name}` is `openai`, and nothing says where its server is",
+            help=f"set `url` in `[models.{model.name}]` of pnyx.toml, or write "
+            f"`--model {model.name}=openai:ID@http://127.0.0.1:8000/v1`",
+        )
+    if kind == "replay" and options.store is None and config.store.place is not None:
+        options = options.model_copy(update={"store": config.store.place})
+    return _Binding(kind, configured.id or model.id, options)
 
 
-def _capabilities(binding: _Binding) -> frozenset[str]:
+def _capabilities(binding: _Binding) -> frozenset[str] | None:
+    """What the engine will be able to do; None where only a server can say."""
     match binding.engine:
         case "transformers":
+            return frozenset(Capability) - {Capability.GUIDE}
+        case "vllm" | "replay":
             return frozenset(Capability)
         case "simulated":
-            return frozenset(Capability) - set(binding.lacks)
+            return frozenset(Capability) - {Capability.GUIDE, *binding.options.lacks}
+        case "openai":
+            return None
         case other:
             assert_never(other)
 
 
-def _needs(plan: Plan) -> dict[str, dict[Capability, PlanNode]]:
-    """For each model that the plan uses: what it must be able to do, and the first node that says so."""
-    needs: dict[str, dict[Capability, PlanNode]] = {}
-    makers: list[frozenset[str]] = []  # for each node, the models that its candidates come from
-    for node in plan.nodes:
-        upstream = frozenset[str]().union(*(makers[index] for index in node.inputs))
-        match node.operator:
-            case Sample() as operator:
-                needs.setdefault(operator.model, {})
-                upstream |= {operator.model}
-            case Ask() as operator:
-                needed = needs.setdefault(operator.model, {})
-                if operator.reads is Reads.YES:
-                    needed.setdefault(Capability.CHOICES, node)
-                if operator.into is None and operator.reads is not Reads.ORDER:
-                    upstream = frozenset({operator.model})
-                else:  # the candidates of the pool that was asked about; further inputs only feed the prompt
-                    upstream = makers[node.inputs[1]] if len(node.inputs) > 1 else frozenset()
-            case Sort(by="logprob") | Filter(by="logprob") | Vote(weight="logprob"):
-                for model in sorted(upstream):
-                    needs[model].setdefault(Capability.LOGPROBS, node)
-        makers.append(upstream)
-    return needs
+def _check(needed: Needs, able: Collection[str], model: str, binding: _Binding) -> None:
+    for capability, node in needed.items():
+        if capability not in able:
+            raise _missing(capability, node, model, binding)
 
 
 def _missing(capability: Capability, node: PlanNode, model: str, binding: _Binding) -> CapabilityMissing:
     what = {
         Capability.CHOICES: "the probabilities of the next token",
         Capability.LOGPROBS: "the log-probabilities of the tokens it writes",
+        Capability.PREFIX: "replies that go on from a given beginning",
+        Capability.CONTINUATIONS: "how likely a given text is",
+        Capability.GUIDE: "replies that keep to a form",
     }[capability]
     return CapabilityMissing(
         f"`{node.label}` needs {what}, which the engine `{binding.engine}` of the model `{model}` does not give",
@@ -219,28 +207,62 @@ async def _closed(engine: Engine) -> None:
 
 
 def _open(binding: _Binding, progress: Progress | None) -> Engine:
+    options = binding.options
     match binding.engine:
         case "transformers":
             return _open_transformers(binding, progress)
+        case "vllm":
+            return _open_vllm(binding, progress)
+        case "openai":
+            require(("aiohttp",), "the engine `openai`", extra="openai")
+            from pnyx.runtime.engines.openai import OpenAIEngine
+
+            return asyncio.run(OpenAIEngine.open(model=binding.id, options=options))
+        case "replay":
+            from pnyx.runtime.engines.replay import ReplayEngine
+
+            return ReplayEngine.open(model=binding.id, options=options)
         case "simulated":
             from pnyx.runtime.engines.simulated import SimulatedEngine
 
-            return SimulatedEngine(model=binding.id, skill=binding.skill, fails=binding.fails)
+            return SimulatedEngine(
+                model=binding.id,
+                skill=options.skill,
+                latency=options.latency or 0.0,
+                context=options.context or 8192,
+                window=options.window or 64,
+                fails=options.fails or 0.0,
+                fault=options.fault or "engine",
+            )
         case other:
             assert_never(other)
 
 
 def _open_transformers(binding: _Binding, progress: Progress | None) -> Engine:
-    purpose = "the engine `transformers`"
+    files = _files(binding, TO_RUN, progress)
+    from pnyx.runtime.engines.transformers import TransformersEngine
+
+    options = binding.options
+    return TransformersEngine.open(
+        files.folder, model=files.id, device=options.device, dtype=options.dtype, window=options.window
+    )
+
+
+def _open_vllm(binding: _Binding, progress: Progress | None) -> Engine:
+    files = _files(binding, ("vllm",), progress)
+    from pnyx.runtime.engines.vllm import VllmEngine
+
+    return VllmEngine.open(files.folder, model=files.id, options=binding.options)
+
+
+def _files(binding: _Binding, packages: tuple[str, ...], progress: Progress | None) -> ModelFiles:
+    """The weights come first, but where pulling them would need the packages too."""
+    purpose = f"the engine `{binding.engine}`"
     try:
         files = find(binding.id, progress=progress)
     except ModelNotFound:
         if binding.id in REGISTRY:
-            require(TO_RUN, purpose)  # pulling the model would need them too, so they come first
+            require(packages, purpose, extra=binding.engine)
         raise
-    require(TO_RUN, purpose)
-    from pnyx.runtime.engines.transformers import TransformersEngine
-
-    return TransformersEngine.open(
-        files.folder, model=files.id, device=binding.device, dtype=binding.dtype, window=binding.window
-    )
+    require(packages, purpose, extra=binding.engine)
+    return files

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines.fault_server import FaultServer
 
 from pnyx.compiler.operators import Ask, Filter, Input, Operator, Over, PromptText, Reads, Sample, Sort, Vote
 from pnyx.compiler.plan import Place, Plan, PlanModel, PlanNode, PlanType
@@ -16,7 +17,14 @@ from pnyx.runtime.config import Config, ModelConfig
 from pnyx.runtime.engines import open as open_module
 from pnyx.runtime.engines.engine import Capability
 from pnyx.runtime.engines.open import describe_models, open_engines
+from pnyx.runtime.engines.simulated import SimulatedEngine
 from pnyx.runtime.errors import CapabilityMissing, ConfigurationError, ModelNotFound, PackageMissing
+from pnyx.runtime.models import packages
+from pnyx.runtime.request import Message, Request
+from pnyx.runtime.store.keys import Keys, identity_of
+from pnyx.runtime.store.locations import open_backend
+from pnyx.runtime.store.records import records_of
+from pnyx.runtime.store.store import CallStore
 
 PROMPT = PromptText(name="p", params=(), user="?")
 SIMULATED = {"engine": "simulated"}
@@ -82,7 +90,7 @@ async def test_the_simulated_engine_opens_as_configured() -> None:
     async with open_engines(plan(sample()), config(small={"skill": 0.25}), engine="simulated") as engines:
         info = engines["small"].info
         assert (info.engine, info.model, info.simulated) == ("simulated", "small-1", True)
-        assert info.capabilities == frozenset(Capability)
+        assert info.capabilities == frozenset(Capability) - {Capability.GUIDE}
         assert engines["small"].skill == 0.25  # type: ignore[attr-defined]
 
 
@@ -177,7 +185,10 @@ def test_new_candidates_have_the_log_probabilities_of_their_own_model() -> None:
 def test_unknown_engines_are_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_engines(plan(sample()), Config(), engine="transformer")
-    assert caught.value.help == "did you mean `transformers`? engines: `transformers`, `simulated`"
+    assert (
+        caught.value.help
+        == "did you mean `transformers`? engines: `transformers`, `vllm`, `openai`, `replay`, `simulated`"
+    )
 
 
 async def test_weights_are_found_before_torch_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,3 +227,67 @@ def described(configured: dict[str, Any], **said: Any) -> PlanModel:
 def test_models_are_described_for_the_cost_model(make: Callable[[], PlanModel], expected: tuple[object, ...]) -> None:
     model = make()
     assert (model.id, model.parameters, model.context, model.price_in, model.price_out) == expected
+
+
+async def test_each_model_has_the_engine_of_its_own(tmp_path: Path) -> None:
+    """A server, a simulated model and a replay in one plan."""
+    async with FaultServer("vllm", model="tiny-1B") as server:
+        store = str(tmp_path / "calls.sqlite")
+        settings = config(
+            small={"engine": "openai", "id": "tiny-1B", "url": server.url, "guide": False},
+            judge=SIMULATED | {"id": "judge-7B"},
+            spare={"engine": "replay", "id": "spare-1", "store": store},
+        )
+        simulated = SimulatedEngine(model="spare-1")
+        async with CallStore(open_backend(store)) as kept:
+            request = Request(messages=(Message("user", "hi"),))
+            done = asyncio.get_running_loop().create_future()
+            records = records_of(await simulated.complete(request))
+            pairs = list(zip(Keys(simulated.info).of(request), records, strict=True))
+            kept.keep(identity_of(simulated.info), 1.0, pairs, done.set_result)
+            assert await done is None
+        program = plan(sample("small"), ask("judge", Reads.GRADE, 1), sample("spare"))
+        async with open_engines(program, settings) as engines:
+            names = [engines[name].info.engine for name in ("small", "judge", "spare")]
+            assert names == ["openai", "simulated", "simulated"]
+            responses = await asyncio.gather(*(engines[name].complete(request) for name in engines))
+            assert all(response.samples for response in responses)
+
+
+async def test_what_a_server_lacks_is_found_when_it_is_opened() -> None:
+    async with FaultServer(model="judge-1", logprobs=False) as server:
+        settings = config(judge={"engine": "openai", "url": server.url}, small=SIMULATED)
+        program = plan(sample(), ask("judge", Reads.YES, 1))
+        engines = open_engines(program, settings)
+        with pytest.raises(
+            CapabilityMissing, match=r"`ask` needs the probabilities of the next token.*`openai`"
+        ) as caught:
+            async with engines:
+                pytest.fail("entered")
+        assert caught.value.place == "main.pnyx:2:5"
+        await server.until(lambda: server.open == 0)
+
+
+def test_a_server_without_an_address() -> None:
+    with pytest.raises(ConfigurationError, match="nothing says where its server is") as caught:
+        open_engines(plan(sample()), Config(), engine="openai")
+    assert "--model small=openai:ID@http://" in (caught.value.help or "")
+
+
+def test_an_engine_of_the_file_by_name() -> None:
+    settings = Config.model_validate({"engines": {"mine": {"kind": "simulated", "skill": 0.5}}})
+    assert set(open_engines(plan(sample()), settings, engine="mine")) == {"small"}
+    with pytest.raises(ConfigurationError, match="unknown engine `min`") as caught:
+        open_engines(plan(sample()), settings, engine="min")
+    assert "did you mean `mine`?" in (caught.value.help or "")
+
+
+async def test_packages_of_an_engine_are_asked_for_by_their_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda _: None)
+    settings = config(small={"engine": "openai", "url": "http://127.0.0.1:9/v1"})
+    with pytest.raises(PackageMissing, match="the engine `openai` needs the package `aiohttp`") as caught:
+        async with open_engines(plan(sample()), settings):
+            pytest.fail("entered")
+    assert caught.value.help == "run `pip install 'pnyx[openai]'`"

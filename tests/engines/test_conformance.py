@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pnyx.runtime.engines import conformance
+from pnyx.compiler.operators import Reads
 from pnyx.runtime.engines.conformance import CHECKS, ConformanceFault, check_closed, run_conformance
 from pnyx.runtime.engines.engine import Capability, EngineInfo
+from pnyx.runtime.engines.guided import guide_of
 from pnyx.runtime.engines.simulated import SimulatedEngine
-from pnyx.runtime.errors import EngineFailure, PromptTooLong
-from pnyx.runtime.request import Request, Response, SampledText, Usage
+from pnyx.runtime.errors import CapabilityMissing, EngineFailure, PromptTooLong
+from pnyx.runtime.request import Choice, JsonSchema, Regex, Request, Response, SampledText, Usage
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -143,6 +144,40 @@ class FailsSecondClose(Broken):
         await super().close()
 
 
+class Guided(Broken):
+    """Keeps to every guide, by a text for each that this suite knows, but to one kind of them."""
+
+    def __init__(self, but: type | None = Broken):
+        super().__init__(capabilities=frozenset(Capability))
+        self.but = but
+
+    async def complete(self, request: Request) -> Response:
+        response = await super().complete(request)
+        if request.guide is None and self.but is None:
+            return response
+        match guide_of(request):
+            case None:
+                return response
+            case Choice(options):
+                text = options[0]
+            case JsonSchema():
+                text = '{"good": true}'
+            case Regex():
+                text = FORMS[request.reads] if request.guide is None else "abc-12"
+        text = "something else" if isinstance(request.guide, self.but or ()) else text
+        return replace(response, samples=tuple(replace(sample, text=text) for sample in response.samples))
+
+
+FORMS = {
+    Reads.VERDICT: "Verdict: correct",
+    Reads.GRADE: "Grade: 7",
+    Reads.ORDER: "[2] > [1] > [3]",
+    Reads.PASSES: "1: pass\n2: fail",
+    Reads.WINNER: "Better: B",
+    Reads.CHOICE: "left",
+}
+
+
 def asking(change: Callable[[Request], Request]) -> Callable[[], Broken]:
     return lambda: Broken(ask=change)
 
@@ -176,6 +211,12 @@ def used(**usage: Callable[[Request, Usage], int]) -> Callable[[], Broken]:
 
 def probable(change: Callable[[Request, tuple[float, ...]], tuple[float, ...]]) -> Callable[[], Broken]:
     return answering(lambda request, r: replace(r, probabilities=change(request, r.probabilities)))
+
+
+def likely(
+    change: Callable[[Request, tuple[tuple[float, ...], ...]], tuple[tuple[float, ...], ...]],
+) -> Callable[[], Broken]:
+    return answering(lambda request, r: replace(r, likelihoods=change(request, r.likelihoods)))
 
 
 def greedy_as_random(request: Request) -> Request:
@@ -249,6 +290,7 @@ MUTANTS: dict[str, list[tuple[str, Callable[[], Broken]]]] = {
         ("prompt counts for each sample", used(prompt=lambda r, u: u.prompt * r.n)),
         ("prompt is constant", used(prompt=lambda r, u: 7)),
         ("prompt is 0", used(prompt=lambda r, u: 0)),
+        ("more is cached than there is", used(cached=lambda r, u: u.prompt + 1)),
         ("a text without tokens", sampled(lambda _, s: replace(s, tokens=0))),
         ("negative time", answering(lambda _, r: replace(r, seconds=-1.0))),
     ],
@@ -258,6 +300,36 @@ MUTANTS: dict[str, list[tuple[str, Callable[[], Broken]]]] = {
         ("not finite", sampled(lambda _, s: replace(s, logprobs=(float("-inf"),) * s.tokens))),
         ("of the greedy draw", sampled(lambda _, s: replace(s, logprobs=(0.0,) * s.tokens))),
         ("not declared", lambda: Broken(capabilities=frozenset())),
+        ("unwanted", asking(lambda r: replace(r, logprobs=True))),
+    ],
+    "check_prefix": [
+        ("ignored", asking(lambda r: replace(r, prefix=""))),
+        ("not counted", used(prompt=lambda r, u: u.prompt - len(r.prefix.split()))),
+        ("repeated", answering(
+            lambda r, a: replace(a, samples=tuple(replace(s, text=r.prefix + s.text) for s in a.samples))
+        )),
+        ("only the first sample", answering(lambda r, a: replace(a, samples=a.samples[:1]))),
+        ("n changes the seed", asking(lambda r: replace(r, seed=r.seed + 10 * r.n) if r.prefix else r)),
+        ("choices are ignored", asking(lambda r: replace(r, choices=()) if r.prefix else r)),
+        ("not declared", lambda: Broken(capabilities=frozenset(Capability) - {Capability.PREFIX})),
+    ],
+    "check_continuations": [
+        ("ignored", asking(lambda r: replace(r, continuations=()))),
+        ("one is missing", likely(lambda r, found: found[:1])),
+        ("above 0", likely(lambda r, found: tuple(tuple(-x for x in one) for one in found))),
+        ("sums", likely(lambda r, found: tuple((sum(one),) for one in found))),
+        ("by position", likely(lambda r, found: tuple(sorted(found, key=len)))),
+        ("of the draw", likely(lambda r, found: tuple(tuple(x - r.seed for x in one) for one in found))),
+        ("halved", likely(lambda r, found: tuple(tuple(x / 2 for x in one) for one in found))),
+        ("generates", used(generated=lambda r, u: 1)),
+        ("not declared", lambda: Broken(capabilities=frozenset(Capability) - {Capability.CONTINUATIONS})),
+    ],
+    "check_guide": [
+        ("free text", lambda: Broken(capabilities=frozenset(Capability))),
+        ("no choice", lambda: Guided(Choice)),
+        ("no expression", lambda: Guided(Regex)),
+        ("no JSON", lambda: Guided(JsonSchema)),
+        ("no form", lambda: Guided(None)),
     ],
     "check_choices": [
         ("more than 1 in all", probable(lambda _, p: tuple(0.7 for _ in p))),
@@ -320,7 +392,7 @@ def test_every_check_has_a_mutant():
     [pytest.param(name, make, id=f"{name}: {what}") for name, mutants in MUTANTS.items() for what, make in mutants],
 )
 async def test_check_finds_its_mutant(name, make, monkeypatch):
-    monkeypatch.setattr(conformance, "_PATIENCE", 0.3)
+    monkeypatch.setattr("pnyx.runtime.engines.conformance.asking._PATIENCE", 0.3)
     with pytest.raises(ConformanceFault):
         await BY_NAME[name](make())
 
@@ -332,11 +404,15 @@ async def test_the_unbroken_base_of_the_mutants_conforms():
 
 async def test_an_engine_without_capabilities_conforms():
     def plain(request, response):
-        if request.choices:
-            raise EngineFailure("no choices here")
+        if request.choices or request.continuations or request.prefix:
+            raise CapabilityMissing("not here")
         return replace(response, samples=tuple(replace(sample, logprobs=()) for sample in response.samples))
 
     assert await run_conformance(Broken(answer=plain, capabilities=frozenset())) == []
+
+
+async def test_an_engine_that_guides_conforms():
+    assert await run_conformance(Guided()) == []
 
 
 async def test_run_conformance_tells_each_fault_and_goes_on():
@@ -350,7 +426,7 @@ async def test_a_stuck_engine_is_a_fault_and_no_hang(monkeypatch):
         async def complete(self, request):
             return await asyncio.Event().wait()
 
-    monkeypatch.setattr(conformance, "_PATIENCE", 0.05)
+    monkeypatch.setattr("pnyx.runtime.engines.conformance.asking._PATIENCE", 0.05)
     with pytest.raises(ConformanceFault, match=r"within 0\.05 seconds"):
         await BY_NAME["check_repeatable"](Stuck(model="stuck"))
 

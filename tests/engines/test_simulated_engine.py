@@ -9,11 +9,21 @@ import pytest
 from pnyx.compiler.operators import Reads, Sampling
 from pnyx.runtime.engines.simulated import SimulatedEngine, World, tasks
 from pnyx.runtime.engines.simulated.mind import read_answer, read_critique
-from pnyx.runtime.errors import ConfigurationError, EngineFailure, PromptTooLong
+from pnyx.runtime.errors import (
+    BrokenReply,
+    ConfigurationError,
+    EngineFailure,
+    PromptTooLong,
+    ReplyRefused,
+    RuntimeFailure,
+    ServerBusy,
+    ServerFailed,
+)
 from pnyx.runtime.reading import read
 from pnyx.runtime.request import Message, Request, Subject
 
 TASKS = tasks(120, seed=1)
+OPTIONS = ("mathematics", "poetry", "history")
 FORMS = [reads for reads in Reads if reads not in (Reads.YES, Reads.TEXT)]
 
 
@@ -118,11 +128,11 @@ async def test_replies_can_be_read_unless_they_ramble(reads, max_tokens):
     unread, asked = 0, 0
     for task in TASKS[:40:2]:
         for skill, counted in ((0.95, False), (0.2, True)):
-            subject = Subject(task.question, (saying(task.answer), saying(5), "cut off"), (), tests, 2)
+            subject = Subject(task.question, (saying(task.answer), saying(5), "cut off"), (), tests, 2, OPTIONS)
             prompt = request("Judge.", subject=subject, reads=reads, n=10, max_tokens=max_tokens)
             for text in await texts(engine(skill), prompt):
                 assert text.startswith("(simulated)")
-                value = read(reads, text, size=3, count=2)
+                value = read(reads, text, size=3, count=2, options=OPTIONS)
                 assert value is not None or counted
                 unread += value is None
                 asked += counted
@@ -137,7 +147,7 @@ async def test_judges_know_right_from_wrong_by_their_skill():
         count = 0
         for task in TASKS:
             for answer, right in ((task.answer, True), (World().truth(task.question).mistakes[0], False)):
-                subject = Subject(task.question, (saying(answer),))
+                subject = Subject(task.question, (saying(answer),), writes=False)
                 prompt = request("Is it so?", subject=subject, reads=reads, temperature=0.0)
                 value = read(reads, (await texts(engine(skill), prompt))[0], size=1, count=None)
                 count += value is not None and good(value) == right
@@ -196,10 +206,10 @@ async def test_fusion_gains_by_right_candidates_by_skill_and_by_critiques():
 async def test_critiques_count_only_where_the_prompt_shows_them():
     assert await fused(0.3, 2, critiques=True, subject_only=True) < await fused(0.3, 2, critiques=True) - 0.1
     subject = Subject("What is 2 + 2?", (saying(5),), ("This has a mistake.",))
-    shown = (await texts(engine(), request("Improve it. This has a mistake.", subject=subject)))[0]
-    hidden = (await texts(engine(), request("Is it good?", subject=subject)))[0]
-    assert "The answer is" in shown
-    assert "This solution" in hidden
+    written = (await texts(engine(), request("Improve it. This has a mistake.", subject=subject)))[0]
+    said = (await texts(engine(), request("Is it good?", subject=replace(subject, writes=False))))[0]
+    assert "The answer is" in written
+    assert "This solution" in said
 
 
 async def test_order_puts_right_candidates_first_and_tests_find_wrong_ones():
@@ -301,7 +311,58 @@ async def test_latency_is_slept_and_told():
     started = time.monotonic()
     responses = await asyncio.gather(*(engine(latency=0.05).complete(request()) for _ in range(20)))
     assert 0.045 < time.monotonic() - started < 0.5
-    assert {response.seconds for response in responses} == {0.05}
+    assert {response.seconds for response in responses} == {responses[0].seconds}
+    assert 0.025 <= responses[0].seconds < 0.075
+
+
+async def test_latency_is_that_of_the_request():
+    answers = [await engine(latency=0.001).complete(request(seed=seed)) for seed in (1, 2, 3, 1)]
+    times = [answer.seconds for answer in answers]
+    assert times[0] == times[3]
+    assert len(set(times)) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "retryable"),
+    [
+        ("engine", EngineFailure, False),
+        ("server", ServerFailed, True),
+        ("busy", ServerBusy, True),
+        ("broken", BrokenReply, True),
+        ("refused", ReplyRefused, False),
+    ],
+)
+async def test_it_fails_as_it_is_told(fault, kind, retryable):
+    with pytest.raises(RuntimeFailure) as caught:
+        await engine(fails=1.0, fault=fault).complete(request())
+    assert type(caught.value) is kind
+    assert caught.value.retryable is retryable
+
+
+async def test_replies_go_on_from_their_beginning():
+    """Step by step, a reply comes to the end that it would have come to at once."""
+    for task in TASKS[:20]:
+        begun = request(task.question, temperature=0.0, max_tokens=400, stop=("\n",))
+        first = (await engine().complete(begun)).samples[0]
+        assert first.stopped == "\n"
+        second = (await engine().complete(replace(begun, prefix=first.text + "\n"))).samples[0]
+        assert second.text.startswith("The answer is ")
+        assert (second.finish, second.stopped) == ("stop", "")
+        whole = (await engine().complete(request(task.question, temperature=0.0, max_tokens=400))).samples[0]
+        assert first.text + "\n" + second.text == whole.text
+        forced = await engine().complete(replace(begun, prefix="I think that the answer is"))
+        assert read_answer(f"The answer is{forced.samples[0].text}") is not None
+        done = await engine().complete(replace(begun, prefix=whole.text))
+        assert done.samples[0].text == ""
+
+
+async def test_a_right_continuation_is_likelier():
+    for task in TASKS[:20]:
+        texts = (f"The answer is {task.answer}.", "The answer is nonsense.")
+        asked = replace(request(task.question), continuations=texts)
+        right, wrong = (await engine(skill=0.95).complete(asked)).likelihoods
+        assert len(right) == len(wrong) == 4
+        assert sum(right) > sum(wrong)
 
 
 async def test_info_says_that_it_is_simulated():

@@ -101,7 +101,37 @@ def test_importing_the_package_imports_no_torch():
 async def test_info(tiny, reference):
     assert (tiny.info.engine, tiny.info.model, tiny.info.context) == ("transformers", "tiny", 160)
     assert tiny.info.parameters == sum(weight.numel() for weight in reference.model.parameters())
-    assert tiny.info.capabilities == {Capability.CHOICES, Capability.LOGPROBS}
+    assert tiny.info.capabilities == frozenset(Capability) - {Capability.GUIDE}
+    assert tiny.info.variant.endswith(" float32")
+
+
+async def test_a_reply_goes_on_from_its_beginning(tiny, reference):
+    """The greedy reply, cut anywhere, goes on as it did: in float32 and on ASCII text nothing stands between."""
+    request = ask("the other day", max_tokens=24)
+    whole = (await tiny.complete(request)).samples[0].text
+    for cut in (1, 5, 9):
+        begun = (await tiny.complete(replace(request, prefix=whole[:cut]))).samples[0].text
+        assert (whole[:cut] + begun)[: len(whole)] == whole
+
+
+async def test_continuations_have_the_likelihoods_of_a_plain_run(tiny, reference):
+    assert (await tiny.complete(replace(ask("what?"), continuations=("",)))).likelihoods == ((),)
+    texts = ("x", "yes", "one two three", "a" * 30, "")
+    request = replace(ask("what?"), continuations=texts)
+    found = (await tiny.complete(request)).likelihoods
+    prompt = reference.ids(request)
+    assert found[-1] == ()
+    for text, likely in zip(texts[:-1], found[:-1], strict=True):
+        ids = torch.tensor([reference.tokenizer(text, add_special_tokens=False)["input_ids"]])
+        with torch.inference_mode():
+            logits = reference.model(torch.cat([prompt, ids], dim=1)).logits[0, prompt.shape[1] - 1 : -1]
+        wanted = logits.log_softmax(-1).gather(-1, ids[0][:, None])[:, 0]
+        assert likely == pytest.approx(wanted.tolist(), abs=1e-3)
+
+
+async def test_a_continuation_that_does_not_fit(tiny):
+    with pytest.raises(PromptTooLong):
+        await tiny.complete(replace(ask("hi"), continuations=("x", "a" * 400)))
 
 
 async def test_greedy_is_what_generate_gives(tiny, reference):

@@ -80,6 +80,32 @@ def test_out_of_memory_while_prefilling_halves_the_group(loaded, monkeypatch):
     assert times
 
 
+def test_out_of_memory_while_scoring_waits_for_the_rows(loaded, monkeypatch):
+    scoring = Job(Request(messages=(Message("user", "hi"),), continuations=("one", "three")))
+    expected = likelihoods_of(Batch(loaded, window=64), [scoring])
+    real, times = module.likelihoods, []
+
+    def scarce(*arguments):
+        if not times:
+            times.append(1)
+            raise torch.OutOfMemoryError("no more")
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "likelihoods", scarce)
+    again = Job(scoring.request)
+    batch = Batch(loaded, window=64)
+    with torch.inference_mode():
+        batch.accept(jobs(max_tokens=30)[0])
+        batch.advance()
+    assert likelihoods_of(batch, [again]) == expected
+    assert times
+
+
+def likelihoods_of(batch, several):
+    run(batch, several)
+    return several[0].future.result().likelihoods
+
+
 def test_a_prompt_that_never_fits_fails_alone(loaded, expected, monkeypatch):
     lacks_memory(monkeypatch, "prefill", lambda _loaded, prompts: max(map(len, prompts)), above=70)
     found = run(Batch(loaded, window=64), jobs())

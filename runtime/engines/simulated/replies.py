@@ -1,22 +1,24 @@
 """What a simulated model writes, in the form in which the caller will read it.
 
 Every text begins with `(simulated)`. The forms: `The answer is 42.`, `Verdict: correct`, `Grade: 7`, `[2] > [1]`,
-`1: pass`, `1. …`; the prose around them holds nothing that could be read as such a form. Some replies are prose alone,
-so that callers meet what they cannot read.
+`1: pass`, `Better: A`, `1. …`; the prose around them holds nothing that could be read as such a form. Some replies are
+prose alone, so that callers meet what they cannot read.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from pnyx.compiler.operators import Reads
 from pnyx.runtime.engines.simulated.chance import Draw, digest, logistic, unit
-from pnyx.runtime.engines.simulated.mind import Mind, View
+from pnyx.runtime.engines.simulated.mind import Mind, View, read_answer
 from pnyx.runtime.request import Subject
 
-__all__ = ["Reply", "choice_probabilities", "write_reply"]
+__all__ = ["Reply", "as_program", "choice_probabilities", "go_on", "text_likelihood", "write_reply"]
 
 _MARK = "(simulated)"
 _OPENINGS = (
@@ -53,6 +55,9 @@ _STATEMENTS = (
 )  # fmt: skip
 _DEFAULT_COUNT = 5
 _MASS = 0.96
+_LED_UP = re.compile(r"\banswer is:?\s*\Z", re.IGNORECASE)
+_STATED = re.compile(r"\banswer is:?\s*\S+\s*\Z", re.IGNORECASE)
+_REACHED = re.compile(r"That gives (.+)\.\s*\Z")
 _POSITIVE = frozenset({"yes", "true", "correct", "y"})
 _NEGATIVE = frozenset({"no", "false", "incorrect", "n"})
 
@@ -90,6 +95,10 @@ def write_reply(mind: Mind, reads: Reads, subject: Subject, draw: Draw) -> Reply
             return _formed(draw, _test_lines(mind, view, candidate, subject.tests, draw), 1.0)
         case Reads.ORDER:
             return _formed(draw, _order_line(mind, view, subject.candidates, draw), 1.0)
+        case Reads.WINNER:
+            return _formed(draw, *_better(mind, view, subject.candidates, draw))
+        case Reads.CHOICE:
+            return _chosen(view, subject.options, draw)
         case Reads.LIST:
             return Reply(f"{_MARK} Here is my list.\n{_list_lines(subject, draw)}", 0.5)
     assert_never(reads)
@@ -103,6 +112,49 @@ def choice_probabilities(mind: Mind, subject: Subject, choices: Sequence[str]) -
     weights = [_form_share(choice) * _choice_weight(view, belief, choice.strip().casefold()) for choice in choices]
     total = max(sum(weights), 1.0)
     return tuple([_MASS * weight / total for weight in weights])
+
+
+def text_likelihood(mind: Mind, subject: Subject, text: str) -> tuple[float, ...]:
+    """The log-probability of each word: that of the last as a choice, and a little for those before it."""
+    words = text.split()
+    if not words:
+        return ()
+    before = tuple(0.3 * math.log(unit(digest("word", word))) for word in words[:-1])
+    return (*before, math.log(choice_probabilities(mind, subject, words[-1:])[0]))
+
+
+def go_on(reply: Reply, prefix: str) -> Reply:
+    """What follows `prefix`, which the reply is to begin with: the end of an answer, once it is led up to; nothing once
+    it is stated; else the reply."""
+    text = reply.text.removeprefix(_MARK).lstrip()
+    answer = read_answer(text) or "unknown"
+    if _LED_UP.search(prefix):
+        space = "" if prefix[-1].isspace() else " "
+        return replace(reply, text=f"{space}{answer}.")
+    if _STATED.search(prefix):
+        return replace(reply, text="")
+    reached = _REACHED.search(prefix)
+    line = "" if prefix.endswith("\n") else "\n"
+    if reached is not None:
+        return replace(reply, text=f"{line}The answer is {reached[1]}.")
+    return replace(reply, text=text if prefix[-1].isspace() else f" {text}")
+
+
+def as_program(reply: Reply) -> Reply:
+    """The same answer as a Python program that prints it; a reply without one stays as it is."""
+    answer = read_answer(reply.text)
+    if answer is None:
+        return reply
+    return replace(reply, text=f"{_MARK} Here is a program.\n```python\nprint({answer!r})\n```")
+
+
+def _chosen(view: View, options: Sequence[str], draw: Draw) -> Reply:
+    """A choice that has no answer to be right about: a lasting opinion, from which a loose draw may stray."""
+    if not options:
+        return Reply(f"{_MARK} {_prose(_RAMBLING, draw, 3)}", 0.2)
+    lasting = unit(digest("choice", view.key, *options))
+    place = draw.unit(0) if draw.loose and draw.unit(3) < 0.3 else lasting
+    return Reply(f"{_MARK}\n{options[int(place * len(options))]}", 0.7)
 
 
 def _form_share(choice: str) -> float:
@@ -119,9 +171,8 @@ def _choice_weight(view: View, belief: float, word: str) -> float:
 
 
 def _free_text(mind: Mind, view: View, subject: Subject, draw: Draw) -> Reply:
-    """A solution; with candidates a fusion of them, and with one that has no critique yet a critique of it."""
-    criticised = any(critique.strip() for critique in subject.critiques)
-    if len(subject.candidates) == 1 and not criticised:
+    """A solution; with candidates a fusion of them, or a word about the first where that is wanted."""
+    if subject.candidates and not subject.writes:
         return _critique(mind, view, subject.candidates[0], draw)
     if subject.candidates:
         answer, chance = mind.fuse(view, subject.candidates, subject.critiques, draw)
@@ -169,6 +220,12 @@ def _order_line(mind: Mind, view: View, candidates: Sequence[str], draw: Draw) -
     seen = [mind.judge(view, candidate, draw) for candidate in candidates]
     order = sorted(range(len(candidates)), key=lambda index: -seen[index])
     return " > ".join(f"[{index + 1}]" for index in order)
+
+
+def _better(mind: Mind, view: View, candidates: Sequence[str], draw: Draw) -> tuple[str, float]:
+    """Which of two candidates seems better, and how much; of two that seem alike the first, as real judges tend to."""
+    seen = [mind.judge(view, candidate, draw) for candidate in candidates]
+    return f"Better: {'A' if seen[0] >= seen[1] else 'B'}", seen[0] - seen[1]
 
 
 def _list_lines(subject: Subject, draw: Draw) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 
 from pnyx.runtime.engines.transformers.cache import Prefilled, SlotCache
-from pnyx.runtime.engines.transformers.forward import decode, padded, prefill
+from pnyx.runtime.engines.transformers.forward import decode, likelihoods, padded, prefill
 from pnyx.runtime.engines.transformers.jobs import Job, Row
 from pnyx.runtime.engines.transformers.loading import LoadedModel
 from pnyx.runtime.engines.transformers.memory import cache_tokens, out_of_memory
@@ -64,28 +64,30 @@ class Batch:
 
     def _prepare(self, job: Job) -> None:
         request = job.request
-        job.prompt = self._loaded.chat.prompt(request.messages)
-        left = self._loaded.context - len(job.prompt)
+        job.prompt = self._loaded.chat.prompt(request.messages, request.prefix)
+        job.texts = [self._loaded.chat.tokens(text) for text in request.continuations]
+        longest = len(job.prompt) + max(map(len, job.texts), default=0)
+        left = self._loaded.context - longest
         if left < 1:
             raise PromptTooLong(
-                f"the prompt has {len(job.prompt)} tokens, but the context of the model holds "
+                f"the prompt has {longest} tokens, but the context of the model holds "
                 f"{self._loaded.context}, one token of reply included",
                 help="shorten the question, put fewer candidates into one prompt, or use a model with a longer context",
             )
         if not job.prompt:
             raise EngineFailure("the prompt is empty", help="give it a message with text")
         job.limit = max(1, min(request.sampling.max_tokens, left))
-        job.todo.extend(range(0 if request.choices else request.n))
+        job.todo.extend(range(0 if job.draws_nothing else request.n))
 
     # Who is let in
 
     def _admit(self) -> list[tuple[Job, int]]:
         """The jobs to enter now, and how many samples of each get a row. In order of priority and arrival, and no job
-        passes one that waits for rows; jobs with choices need none."""
+        passes one that waits for rows; those that draw nothing need none."""
         open_: list[tuple[Job, int]] = []
         rows, widest, full = len(self.rows), max((row.job.longest for row in self.rows), default=0), False
         for job in self.waiting:
-            if job.request.choices:
+            if job.draws_nothing:
                 open_.append((job, 0))
             elif not full:
                 width = max(widest, job.longest)
@@ -109,6 +111,8 @@ class Batch:
                 continue
             if job.request.choices:
                 self._answer_choices(job)
+            elif job.texts:
+                self._answer_continuations(job)
             elif not job.todo:
                 job.finish()
             else:
@@ -177,6 +181,21 @@ class Batch:
         probabilities = job.prefilled.logits.float().softmax(dim=-1)[firsts]
         job.finish(tuple(probabilities.tolist()))
 
+    def _answer_continuations(self, job: Job) -> None:
+        assert job.prefilled is not None
+        found: list[tuple[float, ...]] = []
+        rows = max(1, _PREFILL // padded(max(1, *map(len, job.texts))))
+        try:
+            for start in range(0, len(job.texts), rows):
+                found += likelihoods(self._loaded, job.prefilled, job.texts[start : start + rows])
+        except Exception as error:
+            self._postpone(job, error)
+            return
+        if any(math.isnan(logprob) for logprobs in found for logprob in logprobs):
+            job.fail(EngineFailure("the model gave no probabilities: its numbers overflowed"))
+        else:
+            job.finish(likelihoods=tuple(found))
+
     # One token for everyone
 
     def _step(self) -> None:
@@ -206,22 +225,23 @@ class Batch:
     def _ended(self, row: Row) -> bool:
         chat, stop = self._loaded.chat, row.job.request.sampling.stop
         if row.tokens[-1] in self._loaded.end:
-            self._finish(row, chat.text(row.tokens[:-1]), stopped=True)
-        elif stop and (text := chat.before_stop(row.tokens, stop)) is not None:
-            self._finish(row, text, stopped=True)
+            self._finish(row, chat.text(row.tokens[:-1]), ended=True)
+        elif stop and (found := chat.before_stop(row.tokens, stop)) is not None:
+            self._finish(row, found[0], ended=True, stopped=found[1])
         elif len(row.tokens) >= row.job.limit:
-            self._finish(row, chat.text(row.tokens), stopped=False)
+            self._finish(row, chat.text(row.tokens), ended=False)
         else:
             return False
         return True
 
-    def _finish(self, row: Row, text: str, *, stopped: bool) -> None:
+    def _finish(self, row: Row, text: str, *, ended: bool, stopped: str = "") -> None:
         job = row.job
         job.done[row.number] = SampledText(
             text=text,
             tokens=len(row.tokens),
-            logprobs=tuple(row.logprobs),
-            finish="stop" if stopped else "length",
+            logprobs=tuple(row.logprobs) if job.request.logprobs else (),
+            finish="stop" if ended else "length",
+            stopped=stopped,
         )
         if len(job.done) == job.request.n:
             job.finish()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pnyx.runtime.engines.engine import Capability, EngineInfo
+from pnyx.runtime.engines.fingerprint import fingerprint
 from pnyx.runtime.errors import ConfigurationError
 from pnyx.runtime.models.packages import TO_RUN, require
 from pnyx.runtime.request import Request, Response
@@ -72,7 +73,8 @@ class TransformersEngine:
             context=loaded.context,
             parameters=float(loaded.parameters),
             window=window or _WINDOW,
-            capabilities=frozenset({Capability.CHOICES, Capability.LOGPROBS}),
+            capabilities=frozenset(Capability) - {Capability.GUIDE},
+            variant=f"{fingerprint(folder)} {str(loaded.model.dtype).removeprefix('torch.')}",
         )
         return cls(Worker(loaded, window=info.window), info)
 

@@ -13,7 +13,7 @@ from pnyx.runtime.engines.transformers.cache import TILE, Prefilled, SlotCache
 from pnyx.runtime.engines.transformers.loading import LoadedModel
 from pnyx.runtime.errors import EngineFailure
 
-__all__ = ["check_model", "decode", "padded", "prefill"]
+__all__ = ["check_model", "decode", "likelihoods", "padded", "prefill"]
 
 
 def padded(length: int) -> int:
@@ -36,6 +36,26 @@ def prefill(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[Prefi
         )
         for row, prompt in enumerate(prompts)
     ]
+
+
+def likelihoods(loaded: LoadedModel, prompt: Prefilled, texts: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+    """Of texts that may follow one prompt, each token's log-probability. The prompt is not run again."""
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts], device=loaded.device)
+    first = prompt.logits.expand(len(texts), 1, -1)
+    logits = first
+    if width > 1:
+        cache = DynamicCache()
+        for index, (keys, values) in enumerate(prompt.layers):
+            cache.update(keys.expand(len(texts), -1, -1, -1), values.expand(len(texts), -1, -1, -1), index)
+        output = loaded.model(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
+        logits = torch.cat([first, output.logits], dim=1)
+    found = []
+    for row, text in enumerate(texts):
+        own = logits[row, : len(text)].float()
+        chosen = own.gather(-1, ids[row, : len(text), None])[:, 0] - own.logsumexp(dim=-1)
+        found.append(tuple(chosen.clamp(max=0.0).tolist()))
+    return found
 
 
 def decode(loaded: LoadedModel, cache: SlotCache, tokens: Sequence[int]) -> Tensor:

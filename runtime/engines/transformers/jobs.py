@@ -22,11 +22,13 @@ _ARRIVALS = count()
 @dataclass(slots=True, eq=False)
 class Job:
     """`todo`: samples that are not being drawn, by their number in the request; a job is done when all are in `done`.
-    `limit`: tokens that a sample may have. `prefilled` is kept while samples of it wait for a row."""
+    `texts`: tokens of the continuations; `limit`: tokens that a sample may have. `prefilled` is kept while samples of
+    it wait for a row."""
 
     request: Request
     future: Future[Response] = field(default_factory=Future)
     prompt: list[int] = field(default_factory=list)
+    texts: list[list[int]] = field(default_factory=list)
     limit: int = 0
     todo: deque[int] = field(default_factory=deque)
     done: dict[int, SampledText] = field(default_factory=dict)
@@ -43,14 +45,20 @@ class Job:
         """Columns of the cache that a row of this job may come to need."""
         return len(self.prompt) + self.limit
 
-    def finish(self, probabilities: tuple[float, ...] = ()) -> None:
+    @property
+    def draws_nothing(self) -> bool:
+        return bool(self.request.choices or self.request.continuations)
+
+    def finish(self, probabilities: tuple[float, ...] = (), likelihoods: tuple[tuple[float, ...], ...] = ()) -> None:
         samples = tuple(self.done[number] for number in sorted(self.done))
-        usage = Usage(prompt=len(self.prompt), generated=sum(sample.tokens for sample in samples))
+        prompt = len(self.prompt) + sum(map(len, self.texts))
+        usage = Usage(prompt=prompt, generated=sum(sample.tokens for sample in samples))
         with suppress(InvalidStateError):
             self.future.set_result(
                 Response(
                     samples=samples,
                     probabilities=probabilities,
+                    likelihoods=likelihoods,
                     usage=usage,
                     seconds=time.perf_counter() - self.started,
                 )

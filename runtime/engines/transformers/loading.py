@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 import transformers
 
-from pnyx.runtime.engines.transformers.chat import ChatTokenizer
+from pnyx.runtime.engines.chat import ChatTokenizer
 from pnyx.runtime.errors import ConfigurationError, EngineFailure, ModelNotFound
 
 __all__ = ["LoadedModel", "load"]

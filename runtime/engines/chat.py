@@ -18,14 +18,14 @@ class ChatTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens after which the reply starts.
+    def prompt(self, messages: Sequence[Message], prefix: str = "") -> list[int]:
+        """The tokens after which the reply starts, or goes on after `prefix`.
 
         Without a chat template of its own, a model gets the contents in order, each followed by an empty line. Where a
         template refuses a system message, its text goes before that of the message after it.
         """
         if self._tokenizer.chat_template is None:
-            return self._ids("".join(f"{message.content}\n\n" for message in messages), special=True)
+            return self._ids("".join(f"{message.content}\n\n" for message in messages) + prefix, special=True)
         try:
             text = self._template(messages)
         except TemplateError:
@@ -34,6 +34,10 @@ class ChatTokenizer:
             system, following, *rest = messages
             merged = Message(following.role, f"{system.content}\n\n{following.content}")
             text = self._template((merged, *rest))
+        return self._ids(text + prefix, special=False)
+
+    def tokens(self, text: str) -> list[int]:
+        """Of a text by itself."""
         return self._ids(text, special=False)
 
     def text(self, tokens: Sequence[int]) -> str:
@@ -41,8 +45,8 @@ class ChatTokenizer:
         decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return decoded
 
-    def before_stop(self, tokens: Sequence[int], stop: Sequence[str]) -> str | None:
-        """The text of `tokens` up to the first stop string in it, None where there is none.
+    def before_stop(self, tokens: Sequence[int], stop: Sequence[str]) -> tuple[str, str] | None:
+        """The text of `tokens` up to the first stop string in it, and that string; None where there is none.
 
         Meant to be asked after every token: only the tail, long enough for every stop string that ends in the last
         token, is decoded each time. A token holds at least one byte, but for special ones, which the margin is for.
@@ -51,8 +55,8 @@ class ChatTokenizer:
         if len(tokens) > tail and _first(self.text(tokens[-tail:]), stop) is None:
             return None
         text = self.text(tokens)
-        cut = _first(text, stop)
-        return None if cut is None else text[:cut]
+        found = _first(text, stop)
+        return None if found is None else (text[: found[0]], found[1])
 
     def first_token(self, choice: str) -> int:
         """Raises ValueError for a string without a token."""
@@ -71,6 +75,8 @@ class ChatTokenizer:
         return ids
 
 
-def _first(text: str, strings: Sequence[str]) -> int | None:
-    found = [at for string in strings if string and (at := text.find(string)) >= 0]
-    return min(found, default=None)
+def _first(text: str, strings: Sequence[str]) -> tuple[int, str] | None:
+    """Where the first of `strings` begins, and which it is; of several that begin there, the shortest ends first."""
+    found = [(at, len(string), string) for string in strings if string and (at := text.find(string)) >= 0]
+    at, _, string = min(found, default=(-1, 0, ""))
+    return (at, string) if at >= 0 else None

@@ -1,0 +1,130 @@
+"""Starting vLLM: quiet, with settings that its own processes see too.
+
+Invariants: a variable of the environment that the user has set stays as it is; nothing of vllm is imported before the
+others are set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
+
+from pnyx.runtime.config import EngineOptions
+from pnyx.runtime.errors import ConfigurationError, EngineFailure
+
+__all__ = ["Opened", "start"]
+
+_QUIET: Final = {
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_ERROR = re.compile(r"\b\w*(?:Error|Exception): (.+)$", re.MULTILINE)
+_CPU_WINDOW: Final = 64
+_GPU_WINDOW: Final = 256
+_CPU_CACHE: Final = 4  # GiB of keys and values at most, where nobody says
+
+
+@dataclass(slots=True, eq=False)
+class Opened:
+    """`model`: vLLM's AsyncLLM, None once it is closed. Nobody else holds it: vLLM keeps the frames of those who
+    imported it, and what they hold is cleaned up noisily when the interpreter ends. `context` in tokens."""
+
+    model: Any
+    window: int
+    context: int
+    dtype: str
+
+
+def start(folder: Path, options: EngineOptions) -> Opened:
+    """Imports vllm (10 to 20 seconds) and loads the model (half a minute on a CPU). Raises ConfigurationError for a
+    device that this build of vLLM does not run on, EngineFailure where the model cannot be loaded."""
+    speaks = "VLLM_LOGGING_LEVEL" in os.environ
+    for name, value in {**_QUIET, "VLLM_CPU_KVCACHE_SPACE": str(_cache_size())}.items():
+        os.environ.setdefault(name, value)
+    with nullcontext() if speaks else _hushed() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from vllm import AsyncEngineArgs  # pyright: ignore
+        from vllm.platforms import current_platform  # pyright: ignore
+        from vllm.v1.engine.async_llm import AsyncLLM  # pyright: ignore
+
+        cpu = current_platform.device_type == "cpu"
+        _check_device(options.device, current_platform.device_type)
+        window = options.window or (_CPU_WINDOW if cpu else _GPU_WINDOW)
+        arguments = AsyncEngineArgs(
+            model=str(folder),
+            dtype=options.dtype or "auto",
+            max_model_len=options.context,
+            max_num_seqs=window,
+            enforce_eager=cpu,  # compiling takes minutes there and gains little
+            # There a prompt with a seed that is computed in pieces ends the whole engine: its generators have no offset.
+            enable_chunked_prefill=False if cpu else None,
+            block_size=int(os.environ.get("BS", "32")) if cpu else None,
+            enable_prefix_caching=True,
+            scheduling_policy="priority",
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+        )
+        try:
+            opened = Opened(AsyncLLM.from_engine_args(arguments), window, 0, "")
+        except Exception as error:  # vllm and what is below it raise anything
+            raise EngineFailure(
+                f"vLLM cannot load the model in `{folder}`: {_reason(error, said)}",
+                help="`VLLM_LOGGING_LEVEL=INFO` in the environment shows what it does",
+            ) from error
+    settings = opened.model.model_config
+    opened.context, opened.dtype = settings.max_model_len, str(settings.dtype).removeprefix("torch.")
+    return opened
+
+
+def _check_device(wanted: str | None, there: str) -> None:
+    if wanted is not None and wanted != there:
+        raise ConfigurationError(
+            f"this build of vLLM runs on `{there}`, not on `{wanted}`",
+            help="leave `device` out; `CUDA_VISIBLE_DEVICES` in the environment chooses among several GPUs",
+        )
+
+
+def _cache_size() -> int:
+    """GiB: a quarter of the memory that is free now, within bounds."""
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 1
+    return int(min(max(free // 4 >> 30, 1), _CPU_CACHE))
+
+
+@contextmanager
+def _hushed() -> Iterator[IO[bytes]]:
+    """What this process and those that it starts meanwhile write to standard error goes into a file instead: notices
+    that no setting silences, and the reason where a process of vLLM fails."""
+    with TemporaryFile() as said:
+        sys.stderr.flush()
+        spoken = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield said
+        finally:
+            sys.stderr.flush()
+            os.dup2(spoken, 2)
+            os.close(spoken)
+
+
+def _reason(error: Exception, said: IO[bytes] | None) -> str:
+    """The last error that a process of vLLM told before it ended, else `error` in one line."""
+    if said is not None:
+        said.seek(0)
+        told = _ERROR.findall(said.read().decode("utf-8", "replace"))
+        told = [line for line in told if "initialization failed" not in line]
+        if told:
+            return str(told[-1])[:300]
+    return (" ".join(str(error).split()) or type(error).__name__)[:300]

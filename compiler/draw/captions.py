@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
@@ -14,6 +14,7 @@ from pnyx.compiler.operators import (
     Ask,
     AsQuery,
     Branch,
+    Choose,
     Compute,
     Concat,
     Constant,
@@ -25,10 +26,14 @@ from pnyx.compiler.operators import (
     Extract,
     FieldOf,
     Filter,
+    Group,
+    Grow,
     Input,
+    Loglik,
     Loop,
     Measure,
     MeasureKind,
+    ModelOperator,
     Operator,
     Over,
     Param,
@@ -36,7 +41,12 @@ from pnyx.compiler.operators import (
     Pick,
     Reads,
     Resample,
+    RestoreOption,
+    Retrieve,
+    RunCode,
+    RunTests,
     Sample,
+    ShuffleOptions,
     Sort,
     Take,
     Vote,
@@ -60,15 +70,19 @@ class Caption:
     is_output: bool
 
 
-def captions(boxes: Sequence[Drawn], report: CostReport | None) -> tuple[Caption, ...]:
-    return tuple(_caption(box, report) for box in boxes)
+def captions(
+    boxes: Sequence[Drawn], report: CostReport | None, measured: Mapping[int, str] | None = None
+) -> tuple[Caption, ...]:
+    """With `measured`, by node, what a run took stands in the place of what is expected."""
+    return tuple(_caption(box, report, measured) for box in boxes)
 
 
-def _caption(box: Drawn, report: CostReport | None) -> Caption:
+def _caption(box: Drawn, report: CostReport | None, measured: Mapping[int, str] | None) -> Caption:
     current = box.node
-    lines = [line for line in (_about(current.operator), _expected(box, report)) if line]
+    figures = _expected(box, report) if measured is None else measured.get(box.index, "")
+    lines = [line for line in (_about(current.operator), figures) if line]
     tooltip = [f"{current.label} ({current.operator.kind})", *lines, f"gives {show_type(current.type)}"]
-    if report is not None and isinstance(current.operator, Sample | Ask | Extend):
+    if report is not None and isinstance(current.operator, ModelOperator):
         cost = report.nodes[box.index].cost
         tooltip.append(f"tokens in {show(cost.prompt_tokens)}, out {show(cost.generated_tokens)}")
     if current.place is not None:
@@ -88,7 +102,7 @@ def shortened(text: str, most: int) -> str:
 
 def _about(operator: Operator) -> str:
     match operator:
-        case Input() | Empty() | AsQuery() | Part() | Param():
+        case Input() | Empty() | AsQuery() | Grow() | Part() | Param():
             return ""
         case Concat():
             return "joined"
@@ -97,11 +111,13 @@ def _about(operator: Operator) -> str:
         case Extend(model=model, n=n, into=into):
             return f"{model} · each" if into is not None else f"{model} × {n} · each"
         case Ask(model=model, over=over, n=n):
-            scope = {Over.QUERY: "", Over.EACH: " · each", Over.ALL: " · all"}[over]
+            scope = "" if over is Over.QUERY else f" · {over}"
             return f"{model}{f' × {n}' if n > 1 else ''}{scope}"
         case Extract(answer=answer):
             return str(answer)
-        case Vote(by=by, weight=weight):
+        case Loglik(model=model, of=of):
+            return model if of == "text" else f"{model} · {of}"
+        case Vote(by=by, weight=weight) | Group(by=by, weight=weight):
             return f"{by} by {weight}" if weight else by
         case Sort(by=by, ascending=ascending):
             return f"{by} {'↑' if ascending else '↓'}"
@@ -111,12 +127,20 @@ def _about(operator: Operator) -> str:
             return f"first {k}"
         case Pick(k=k):
             return f"{k} at random"
+        case Choose(policy=policy):
+            return str(policy)
+        case ShuffleOptions(n=n):
+            return f"{n} orders"
         case Resample(n=n, by=by):
             return f"{n} by {by}"
-        case Dedupe(by=by):
+        case Dedupe(by=by) | RestoreOption(by=by):
             return by
         case Extern(target=target):
             return target
+        case RunCode(seconds=seconds) | RunTests(seconds=seconds):
+            return f"{show_number(seconds)} s each"
+        case Retrieve(source=source, k=k):
+            return f"{k} of {source}"
         case _:
             return _about_value(operator)
 
@@ -143,7 +167,7 @@ def _about_value(operator: Constant | Compute | FieldOf | Measure | Loop | Each 
 
 
 def _expected(box: Drawn, report: CostReport | None) -> str:
-    if report is None or not isinstance(box.node.operator, Sample | Ask | Extend):
+    if report is None or not isinstance(box.node.operator, ModelOperator):
         return ""
     cost = report.nodes[box.index].cost
     calls = show_number(cost.calls.expected)
@@ -158,10 +182,10 @@ def _family(operator: Operator) -> Family:
         case Sample() | Extend(into=None):
             return "write"
         case Ask(into=into, reads=reads):
-            return "write" if into is None and reads is not Reads.ORDER else "judge"
-        case Extend() | Extern():
+            return "write" if into is None and reads not in (Reads.ORDER, Reads.WINNER) else "judge"
+        case Extend() | Extern() | Loglik() | RunTests():
             return "judge"
-        case Extract() | FieldOf() | Measure() | Compute() | Constant():
+        case RunCode() | Retrieve() | Extract() | RestoreOption() | FieldOf() | Measure() | Compute() | Constant():
             return "read"
         case Loop() | Each() | Branch():
             return "control"

@@ -30,7 +30,7 @@ _COMMANDS = {
     "convert": ("write a program in YAML, or one in YAML as Pnyx", "pnyx.cli.convert"),
     "import": ("make a program of an Archon configuration", "pnyx.cli.import_"),
     "export": ("write a pipeline as an Archon configuration", "pnyx.cli.export"),
-    "report": ("make a page of a traced run: figures, failures, every prompt and reply", "pnyx.cli.report"),
+    "report": ("make a page of a traced run, down to every prompt and reply", "pnyx.cli.report"),
     "models": ("list, fetch and find language models", "pnyx.cli.models"),
     "store": ("look into the calls that are kept, and drop some", "pnyx.cli.store"),
     "new": ("write a starter program", "pnyx.cli.new"),

@@ -47,7 +47,11 @@ def describe(error: Exception) -> Described | None:
 
 def exit_code(code: str) -> int:
     """Of a failure of the runtime that ends the command."""
-    return {"R807": EXIT_ENGINE, "E615": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
+    from pnyx.runtime.errors import ENGINE_CODES
+
+    if code in ENGINE_CODES:
+        return EXIT_ENGINE
+    return {"E615": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
 
 
 def as_diagnostic(error: Exception) -> Diagnostic | None:

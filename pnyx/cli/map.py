@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from pnyx.cli.bindings import configuration, with_facts
-from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, user_error
+from pnyx.cli.failures import EXIT_ENGINE, EXIT_USER, exit_code, user_error
 from pnyx.cli.files import check_writable, named, open_binary, write_text
 from pnyx.cli.interruptions import Interruption, draining
 from pnyx.cli.plans import load_plan
@@ -95,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
         return interruption.exit
     if not account.summary.failed + account.failed_before:
         return 0
-    gone = account.summary.errors.get("R807", 0) == account.summary.examples > 0
+    failed = sum(n for code, n in account.summary.errors.items() if exit_code(code) == EXIT_ENGINE)
+    gone = failed == account.summary.examples > 0
     return EXIT_ENGINE if gone else EXIT_USER
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Raises CompileError: E601, E640."""
-    from pnyx.runtime.report import figures_of, page
+    from pnyx.runtime.report import figures_of, page_of
 
     reader = _reader(options.trace)
     target = _target(options)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(figures.to_data(), indent=1, ensure_ascii=False))
             return 0
         advance = _counter(show, "packing", reader.size)
-        text = page(figures, reader, drawing=_drawing(figures), most=options.details, advance=advance)
+        text = page_of(figures, reader, drawing=_drawing(figures), most=options.details, advance=advance)
     write_text(target, text)
     if target != "-":
         print(f"{target}: {len(text.encode()) / 1e6:.1f} MB", file=sys.stderr)

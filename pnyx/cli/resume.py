@@ -22,6 +22,7 @@ from typing import IO
 
 from pnyx.cli.failures import user_error
 from pnyx.cli.files import named
+from pnyx.runtime.errors import ENGINE_CODES
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
 
@@ -142,7 +143,7 @@ def _whole_results(out: IO[bytes], most: int, *, retry: bool) -> tuple[int, int,
         if kept == most or not isinstance(data, dict) or data.get("index") != kept:
             break
         error = data.get("error")
-        if retry and error is not None and error.get("code") == "R807":
+        if retry and error is not None and error.get("code") in ENGINE_CODES:
             break
         kept, failed, end = kept + 1, failed + (error is not None), end + len(line)
     return kept, failed, end

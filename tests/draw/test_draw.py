@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pnyx.compiler.cost import estimate
 from pnyx.compiler.draw import html, mermaid, svg
 from pnyx.compiler.draw.captions import captions, shortened
+from pnyx.compiler.draw.flat import flattened
 from pnyx.compiler.draw.layout import layered as layout_of
 from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.operators import (
@@ -34,6 +35,7 @@ from pnyx.compiler.operators import (
 from pnyx.compiler.passes import optimise
 from pnyx.compiler.passes.context import typed
 from pnyx.compiler.plan import Plan
+from pnyx.compiler.program import Program
 from tests.passes.pipelines import FUSE, archon, critique, fuse, layered, plan_of
 from tests.strategies import graphs
 
@@ -137,9 +139,12 @@ def test_every_operator_says_what_matters() -> None:
         typed(Ask(model="judge", prompt=FUSE, over=Over.QUERY, n=2), [QUERY], label="ask"),
     ]
     plan = plan_of(Graph((QUERY,), (typed(Concat(), pure, label="+"),)))
-    said = {entry.title: entry.lines for entry in captions(plan, None)}
+    said = {entry.title: entry.lines for entry in captions(flattened(plan), None)}
     assert said["extract"] == ("number",)
-    assert [e.lines for e in captions(plan, None) if e.title == "vote"] == [("answer by logprob",), ("answer",)]
+    assert [e.lines for e in captions(flattened(plan), None) if e.title == "vote"] == [
+        ("answer by logprob",),
+        ("answer",),
+    ]
     assert said["sort"] == ("logprob ↑",)
     assert said["filter"] == ("logprob ≥ 2.5",)
     assert said["take"] == ("first 2",)
@@ -200,3 +205,35 @@ def test_layouts_keep_their_promises(inputs: tuple[list[int], ...]) -> None:
         assert [layer for _, layer in route.points] == [
             *range(layout.layers[route.source], layout.layers[route.target] + 1)
         ]
+
+
+LOOPING = """
+model small = "smollm2-135m"
+pipeline main(query) {
+    pool = empty
+    loop max 4 until agreement(pool) >= 0.9 {
+        pool = pool + (query |> generate(small) |> extract(number))
+    }
+    if size(pool) > 2 { pool |> vote } else { pool |> take(1) }
+}
+"""
+
+
+def test_bodies_are_drawn_in_place() -> None:
+    plan = Program.parse(LOOPING, "main.pnyx").compile()
+    boxes = flattened(plan)
+    names = [box.node.operator.kind for box in boxes]
+    assert "param" not in names
+    assert "part" not in names
+    loop = names.index("loop")
+    inside = [box for box in boxes if any(owner == boxes[loop].index for owner, _ in box.within)]
+    assert [box.node.operator.kind for box in inside] == ["sample", "extract", "concat", "measure", "compute"]
+    # What a round gives goes into the loop, and what the loop gives on to its users.
+    assert {names[i] for i in boxes[loop].inputs} == {"empty", "concat", "compute"}
+    assert [names[i] for i in boxes[names.index("vote")].inputs] == ["loop"]
+    assert [box.node.operator.kind for box in boxes if box.output] == ["branch"]
+    chart = mermaid(plan, estimate(plan))
+    assert chart.count("subgraph") == chart.count("\n    end") == 3
+    root = ElementTree.fromstring(svg(plan))
+    assert len(root.findall(f"{SVG}g")) == len(boxes)
+    assert [entry.lines for entry in captions(boxes, None) if entry.title == "loop"] == [("up to 4 rounds",)]

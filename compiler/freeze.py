@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pnyx.compiler.graph import Graph, Node, node
-from pnyx.compiler.operators import Ask, ConstantValue, Extend, Param, Sample
+from pnyx.compiler.operators import ConstantValue, ModelOperator, Param
 from pnyx.compiler.plan import Place, Plan, PlanBody, PlanLimits, PlanModel, PlanNode, PlanState, PlanType
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import CHAT, Chat, Pool, Results, Scalar, Size, Type
@@ -29,7 +29,7 @@ def freeze(
 
     Raises ValueError where a node uses a model that is not among them.
     """
-    used = {n.operator.model for n in graph.everywhere() if isinstance(n.operator, Sample | Ask | Extend)}
+    used = {n.operator.model for n in graph.everywhere() if isinstance(n.operator, ModelOperator)}
     undeclared = used - {model.name for model in models}
     if undeclared:
         raise ValueError(f"undeclared models: {', '.join(sorted(undeclared))}")

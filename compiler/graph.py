@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-from pnyx.compiler.operators import Ask, Extend, Loop, Operator, Sample
+from pnyx.compiler.operators import DrawingOperator, Loop, Operator, ShuffleOptions
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Type
 
@@ -85,7 +85,7 @@ def _texts(operator: Operator) -> tuple[str, str]:
         del attributes["options"]
     everything = _canonical(attributes)
     attributes.pop("joined", None)
-    if isinstance(operator, Sample | Ask | Extend):
+    if isinstance(operator, DrawingOperator | ShuffleOptions):
         del attributes["n"]
     elif isinstance(operator, Loop):
         del attributes["most"]

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pnyx.compiler.operators import Ask, ConstantValue, Extend, Operator, Param, Sample
+from pnyx.compiler.operators import Ask, ConstantValue, DrawingOperator, ModelOperator, Operator, Param
 from pnyx.compiler.types import Chat, Pool, ScalarBase
 
 __all__ = [
@@ -198,7 +198,7 @@ def _check_order(nodes: Sequence[PlanNode], models: set[str], depth: int = 0) ->
     for index, entry in enumerate(nodes):
         if any(not 0 <= i < index for i in entry.inputs):
             raise PlanError(f"node {index} reads a node that does not come before it")
-        if isinstance(entry.operator, Sample | Ask | Extend) and entry.operator.model not in models:
+        if isinstance(entry.operator, ModelOperator) and entry.operator.model not in models:
             raise PlanError(f"node {index} uses the undeclared model {entry.operator.model!r}")
         for body in entry.bodies:
             first = body.nodes[: body.params]
@@ -214,7 +214,7 @@ def _check_meaning(plan: Plan) -> None:
     from pnyx.compiler.verify import GraphFault, verify
 
     for index, entry in enumerate(plan.everywhere()):
-        if isinstance(entry.operator, Sample | Ask | Extend):
+        if isinstance(entry.operator, DrawingOperator):
             _check_asking(entry.operator, index)
     try:
         graph = thaw(plan)
@@ -225,7 +225,7 @@ def _check_meaning(plan: Plan) -> None:
         raise PlanError(str(fault)) from None
 
 
-def _check_asking(operator: Sample | Ask | Extend, index: int) -> None:
+def _check_asking(operator: DrawingOperator, index: int) -> None:
     """What typing does not see, within the bounds that the language has."""
     sampling = operator.sampling
     whole = (operator.n, sampling.max_tokens)

@@ -27,7 +27,7 @@ from pnyx.compiler.limits import limits_of
 from pnyx.compiler.lint import Subject, Variant, lint
 from pnyx.compiler.modules import follow_imports, parse_source, read_source
 from pnyx.compiler.nearest import nearest
-from pnyx.compiler.operators import Ask, Extend, Sample
+from pnyx.compiler.operators import ModelOperator
 from pnyx.compiler.parse import parse
 from pnyx.compiler.source import Source, Span
 from pnyx.library import sources as library_sources
@@ -320,7 +320,7 @@ class Program:
     def _models(self, graph: Graph) -> list[PlanModel]:
         from pnyx.compiler.plan import PlanModel
 
-        asking = (n.operator for n in graph.everywhere() if isinstance(n.operator, Sample | Ask | Extend))
+        asking = (n.operator for n in graph.everywhere() if isinstance(n.operator, ModelOperator))
         names = dict.fromkeys(operator.model for operator in asking)
         models = []
         for name in names:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pnyx.compiler.graph import Graph, Node, node
 from pnyx.compiler.inference import TypeFault, loop_types, result_type
-from pnyx.compiler.operators import Ask, Branch, Each, Extend, Input, Loop, Over, Param, Sample
+from pnyx.compiler.operators import Ask, Branch, DrawingOperator, Each, Input, Loop, Param
 from pnyx.compiler.prompts import TemplateFault, check_template
 from pnyx.compiler.types import Pool, Size, Type, join
 
@@ -55,7 +55,7 @@ def _check_node(current: Node, graph: Graph, after: str) -> None:
         _check_type(current, fault)
     if current.digest != _digest(current):
         raise fault("its digest is not that of its content")
-    if isinstance(operator, Sample | Ask | Extend) and operator.joined and operator.n < 2:
+    if isinstance(operator, DrawingOperator) and operator.joined and operator.n < 2:
         raise fault("one draw cannot be joined")
     if isinstance(operator, Ask):
         problem_of_prompt = _prompt_problem(operator)
@@ -105,11 +105,11 @@ def _digest(current: Node) -> str:
 def _prompt_problem(operator: Ask) -> str | None:
     given = {
         "query",
+        *operator.about,
         *(["options"] if operator.options else []),
         *operator.variables,
         *(name for name, _ in operator.constants),
     }
-    given |= {Over.QUERY: set(), Over.EACH: {"candidate"}, Over.ALL: {"candidates"}}[operator.over]
     for text in (operator.prompt.user, operator.prompt.system or ""):
         use = check_template(text)
         if isinstance(use, TemplateFault):

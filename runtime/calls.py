@@ -367,10 +367,12 @@ def _answer(order: Order) -> Answer:
     if whole:
         cached_tokens += prompt
     usage = Usage(prompt=prompt, generated=generated)
-    if order.request.choices:
+    if order.request.choices or order.request.continuations:
         (record,) = order.records
         assert record is not None
-        response = Response(probabilities=record.probabilities, usage=usage, seconds=seconds)
+        response = Response(
+            probabilities=record.probabilities, likelihoods=record.likelihoods, usage=usage, seconds=seconds
+        )
         return Answer(response, whole, 0, cached_tokens)
     response = Response(samples=tuple(samples), usage=usage, seconds=seconds)
     return Answer(response, whole, len(order.cached), cached_tokens)

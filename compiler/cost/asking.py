@@ -9,7 +9,7 @@ from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import Lengths
 from pnyx.compiler.cost.prompt_size import prompt_tokens
 from pnyx.compiler.cost.shapes import Shape
-from pnyx.compiler.operators import Ask, Extend, ModelOperator, Over, Reads, Sample, Single
+from pnyx.compiler.operators import Ask, DrawingOperator, Extend, Loglik, ModelOperator, Over, Reads, Sample, Single
 from pnyx.compiler.plan import PlanModel, PlanNode
 
 __all__ = ["cost_and_steps"]
@@ -22,12 +22,16 @@ def cost_and_steps(
 ) -> tuple[Cost, Estimate]:
     """What the node costs, and how many calls follow one another in it."""
     operator = current.operator
-    if not isinstance(operator, Sample | Ask | Extend):
+    if not isinstance(operator, ModelOperator):
         return Cost(), NOTHING
     model = models[operator.model]
-    prompts, tries = _prompts(operator, inputs, lengths.prompts(operator, current.stream))
-    drawn = 0 if isinstance(operator, Ask) and operator.reads is Reads.YES else operator.n
-    calls = prompts * (1 if operator.joined else operator.n) * tries
+    if isinstance(operator, Loglik):
+        prompts, tries, requests, drawn = _asked_at_once(operator, inputs[1]), _ONE, 1, 0
+    else:
+        prompts, tries = _prompts(operator, inputs, lengths.prompts(operator, current.stream))
+        requests = 1 if operator.joined else operator.n
+        drawn = 0 if isinstance(operator, Ask) and operator.reads is Reads.YES else operator.n
+    calls = prompts * requests * tries
     samples = prompts * drawn * tries
     fit = lengths.fit(operator.model, current.stream)
     prompt = calls * prompt_tokens(operator, lengths.question(), inputs[1:], fit, model.context)
@@ -41,7 +45,7 @@ def cost_and_steps(
     return Cost(calls, samples, prompt, generated, flops, money), _some(prompts) * tries
 
 
-def _prompts(operator: ModelOperator, inputs: Sequence[Shape], measured: float | None) -> tuple[Estimate, Estimate]:
+def _prompts(operator: DrawingOperator, inputs: Sequence[Shape], measured: float | None) -> tuple[Estimate, Estimate]:
     """How many prompts there are, and how often each is tried."""
     if isinstance(operator, Sample):
         return _ONE, _ONE
@@ -60,9 +64,20 @@ def _prompts(operator: ModelOperator, inputs: Sequence[Shape], measured: float |
         # Without tests there is nothing to ask: the candidates then pass none.
         tests = operator.tests if operator.reads is Reads.PASSES else None
         return (size if tests is None else size * _some(inputs[2 + tests].size)), tries
+    if operator.over is Over.NEIGHBOURS:
+        least, most = size.least // 2, size.most // 2
+        return Estimate(least, min(max(size.expected / 2, least), most), most), tries
+    if operator.over is Over.PAIRS:
+        return Estimate(*(max(n * (n - 1), 0.0) for n in (size.least, size.expected, size.most))), tries
     if operator.reads is Reads.ORDER or operator.single is Single.KEEP:
         return Estimate(float(size.least > 1), float(size.expected > 1), float(size.most > 1)), tries
     return _ONE, tries
+
+
+def _asked_at_once(loglik: Loglik, pool: Shape) -> Estimate:
+    """One call, where there is anything to ask about: every candidate has a text, but other fields may be absent."""
+    some = _some(pool.size)
+    return some if loglik.of == "text" else Estimate(0, some.expected, some.most)
 
 
 def _some(size: Estimate) -> Estimate:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pnyx.compiler.cost.estimate import Cost, CostReport, NodeCost
 from pnyx.compiler.cost.interval import Estimate, show
-from pnyx.compiler.operators import Ask, Constant, Extend, Param, Part, Sample
+from pnyx.compiler.operators import Constant, ModelOperator, Param, Part
 from pnyx.compiler.plan import Plan, PlanNode, PlanType
 from pnyx.compiler.types import Scalar
 
@@ -81,7 +81,7 @@ def _node_json(current: PlanNode, depth: int, entry: NodeCost) -> dict[str, Any]
         "index": entry.index,
         "label": current.label,
         "kind": operator.kind,
-        "model": operator.model if isinstance(operator, Sample | Ask | Extend) else None,
+        "model": operator.model if isinstance(operator, ModelOperator) else None,
         "inputs": list(current.inputs),
         "bodies": depth,
         "type": show_type(current.type),
@@ -109,8 +109,8 @@ def _nested(nodes: Sequence[PlanNode], depth: int) -> Iterator[tuple[PlanNode, i
 
 def _row(current: PlanNode, depth: int, entry: NodeCost) -> Row:
     operator = current.operator
-    asks = isinstance(operator, Sample | Ask | Extend)
-    model = operator.model if isinstance(operator, Sample | Ask | Extend) else ""
+    asks = isinstance(operator, ModelOperator)
+    model = operator.model if isinstance(operator, ModelOperator) else ""
     figures = (*_figures(entry.cost), show(entry.depth)) if asks else ("",) * 7
     place = str(current.place) if current.place else None
     label = "  " * depth + current.label

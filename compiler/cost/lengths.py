@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.profile import Profile, StreamFacts
 from pnyx.compiler.cost.shapes import Length
-from pnyx.compiler.operators import Ask, ModelOperator, Reads
+from pnyx.compiler.operators import Ask, DrawingOperator, Loglik, ModelOperator, Reads
 
 __all__ = ["CHARS_PER_TOKEN", "FILL", "FRAME", "MOST_FRAME", "QUESTION_CHARS", "Lengths", "TokenFit"]
 
@@ -53,6 +53,8 @@ class Lengths:
 
     def generated(self, operator: ModelOperator, stream: str) -> Estimate:
         """Tokens of one sample."""
+        if isinstance(operator, Loglik):
+            return Estimate.exactly(0)
         reads = operator.reads if isinstance(operator, Ask) else Reads.TEXT
         if reads is Reads.YES:
             return Estimate.exactly(0)
@@ -64,7 +66,7 @@ class Lengths:
             measured = limit * FILL.get(reads, 0.25)
         return Estimate(0, min(measured, limit), limit)
 
-    def text(self, operator: ModelOperator, stream: str, parts: float = 1.0) -> Length:
+    def text(self, operator: DrawingOperator, stream: str, parts: float = 1.0) -> Length:
         """A text that the node makes; `parts` of them share one sample where it is read as a list."""
         generated = self.generated(operator, stream)
         measured = self._facts(stream).mean_text
@@ -85,7 +87,7 @@ class Lengths:
         """Candidates that the node gave, where that was measured."""
         return self._facts(stream).mean_size
 
-    def prompts(self, operator: ModelOperator, stream: str) -> float | None:
+    def prompts(self, operator: DrawingOperator, stream: str) -> float | None:
         """Prompts each time that the node ran, where that was measured."""
         facts = self._facts(stream)
         return facts.samples / operator.n / facts.results if facts.results else None

@@ -17,7 +17,7 @@ import jinja2
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import MOST_FRAME, TokenFit
 from pnyx.compiler.cost.shapes import VALUE, FieldShape, Length, Shape
-from pnyx.compiler.operators import Extend, ModelOperator, Over, Sample
+from pnyx.compiler.operators import Extend, Loglik, ModelOperator, Over, Sample
 from pnyx.compiler.prompts import Candidates, render
 
 __all__ = ["LONGEST_TOKEN", "prompt_tokens"]
@@ -53,7 +53,11 @@ def prompt_tokens(
     expected = fit.tokens(_over_sizes(likely, [pool.size.expected for pool in pools]))
     most = _over_sizes(fullest, [pool.size.most for pool in pools]) + MOST_FRAME
     tokens = Estimate(least, min(max(expected, least), most), most)
-    return tokens.between(0, math.inf if context is None else context)
+    if context is None:
+        return tokens
+    # Texts that are looked at each fit behind the question, not all at once.
+    room = max(1, pools[0].size.most) if isinstance(operator, Loglik) else 1
+    return tokens.between(0, context * room)
 
 
 def _over_sizes(measure: Callable[[Sequence[int]], float], sizes: Sequence[float]) -> float:
@@ -76,13 +80,16 @@ def _text(
     if isinstance(operator, Extend):
         texts = [str(standin(pool.fields).get("text", "")) for pool in pools[:1]]
         return "".join(((operator.system or ""), question, *texts, operator.force))
+    if isinstance(operator, Loglik):
+        texts = [str(standin(pools[0].fields).get(operator.of, "")) for _ in range(sizes[0])]
+        return "".join(((operator.system or ""), question, *texts))
     candidates = [[standin(pool.fields) for _ in range(size)] for pool, size in zip(pools, sizes, strict=True)]
     values: dict[str, object] = {"query": question, **dict(operator.constants), "options": list(operator.options)}
     if operator.over is Over.ALL:
         values["candidates"] = candidates[0]
-    elif operator.over is Over.EACH:
-        values["candidate"] = standin(pools[0].fields)
-    first = 0 if operator.over is Over.QUERY else 1
+    else:
+        values |= {name: standin(pools[0].fields) for name in operator.about}
+    first = int(bool(operator.about))
     for name, pool, shown in zip(operator.variables, pools[first:], candidates[first:], strict=True):
         values[name] = standin(pool.fields).get(VALUE, "") if VALUE in pool.fields else Candidates(shown)
     try:

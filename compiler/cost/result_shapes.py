@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import assert_never
 
 from pnyx.compiler.cost.amounts import NOTHING
@@ -14,10 +15,12 @@ from pnyx.compiler.operators import (
     Ask,
     AsQuery,
     Branch,
+    Choose,
     Compute,
     Concat,
     Constant,
     Dedupe,
+    DrawingOperator,
     Each,
     Empty,
     Extend,
@@ -25,18 +28,25 @@ from pnyx.compiler.operators import (
     Extract,
     FieldOf,
     Filter,
+    Group,
+    Grow,
     IfNone,
     Input,
+    Loglik,
     Loop,
     Measure,
-    ModelOperator,
     Over,
     Param,
     Part,
     Pick,
     Reads,
     Resample,
+    RestoreOption,
+    Retrieve,
+    RunCode,
+    RunTests,
     Sample,
+    ShuffleOptions,
     Single,
     Sort,
     Take,
@@ -47,12 +57,17 @@ from pnyx.compiler.plan import PlanNode
 __all__ = ["result_shape"]
 
 _ONE = Estimate.exactly(1)
+# What a program prints is short as a rule, and bounded in bytes, as why it failed is; a passage has any length.
+_PRINTED = Length(8.0, 100_000.0)
+_ERROR = Length(60.0, 2_000.0)
+_PASSAGE = Length(400.0, inf)
 _VALUES: dict[Reads, FieldShape] = {
     Reads.VERDICT: True,
     Reads.GRADE: 7.0,
     Reads.NUMBER: 42.0,
     Reads.YES: 0.875,
     Reads.PASSES: 3,
+    Reads.WINNER: 0.5,
 }
 
 
@@ -65,12 +80,19 @@ def result_shape(current: PlanNode, inputs: Sequence[Shape], streams: Sequence[s
             return Shape(NOTHING)
         case Extend() as extend:
             return _extended(extend, current, inputs, lengths)
+        case Loglik(into=into):
+            return inputs[1].having(into, -12.345678)
+        case ShuffleOptions(n=n):
+            # A question has any length, so bounds are open; the order has a letter for each option.
+            return Shape(Estimate.exactly(n), {"text": lengths.question(), "order": "ABCDEFGHIJ"})
         case Resample(n=n):
             return inputs[0].sized(Estimate.exactly(n))
         case Pick(k=k):
             return inputs[0].sized(inputs[0].size.between(0, k))
         case Extern():
             return _from_outside(current, inputs)
+        case RunCode() | RunTests() | Retrieve():
+            return _acted(current.operator, current, inputs, lengths)
         case Constant() | Compute() | FieldOf() | Measure():
             return Shape(_ONE, {VALUE: _value(current, inputs)})
         case Sample() as sample:
@@ -83,8 +105,15 @@ def result_shape(current: PlanNode, inputs: Sequence[Shape], streams: Sequence[s
             votes = inputs[0].having("votes", 3)
             found = lengths.size(current.stream)
             return votes.sized(Estimate.exactly(1 if found is None else found))
-        case Sort():
+        case Group():
+            return _shrunk(current, inputs[0].having("votes", 3), streams[0], lengths, 0.5)
+        case Sort() | RestoreOption():
             return inputs[0]
+        case Choose():
+            return inputs[0].sized(inputs[0].size.between(0, 1))
+        case Grow():
+            size = inputs[0].size + inputs[1].size
+            return Shape(size, blend(inputs[:2], [i.size.expected for i in inputs[:2]])).having("parent", 7)
         case Filter() | Dedupe():
             return _shrunk(current, inputs[0], streams[0], lengths, 0.5)
         case Take(k=k):
@@ -121,6 +150,8 @@ def _asked(ask: Ask, current: PlanNode, inputs: Sequence[Shape], streams: Sequen
         return kept.having(ask.into, value)
     if ask.reads is Reads.ORDER:
         return pool
+    if ask.over is Over.NEIGHBOURS:
+        return pool.sized(pool.size * 0.5)
     if ask.over is Over.EACH:
         return Shape(pool.size * ask.n, fresh)
     made = Shape(Estimate.exactly(ask.n), fresh)
@@ -146,7 +177,7 @@ def _shrunk(current: PlanNode, pool: Shape, stream: str, lengths: Lengths, share
     return pool.sized(Estimate.exactly(left))
 
 
-def _fresh(operator: ModelOperator, stream: str, lengths: Lengths, parts: float = 1.0) -> dict[str, FieldShape]:
+def _fresh(operator: DrawingOperator, stream: str, lengths: Lengths, parts: float = 1.0) -> dict[str, FieldShape]:
     """The fields of a new candidate."""
     return {"text": lengths.text(operator, stream, parts), "logprob": -12.345678, "model": operator.model}
 
@@ -180,6 +211,20 @@ def _from_outside(current: PlanNode, inputs: Sequence[Shape]) -> Shape:
         fields |= dict(pools[0].fields)
         return Shape(pools[0].size, fields)
     return Shape(Estimate.exactly((current.type.low + current.type.high) / 2), fields)
+
+
+def _acted(
+    operator: RunCode | RunTests | Retrieve, current: PlanNode, inputs: Sequence[Shape], lengths: Lengths
+) -> Shape:
+    """What programs print and passages say."""
+    match operator:
+        case RunCode(into=into):
+            return inputs[0].having(into, _PRINTED).having("error", _ERROR)
+        case RunTests(into=into):
+            return inputs[0].having(into, 3).having("passed", "1 2 3")
+        case Retrieve(k=k):
+            found = lengths.size(current.stream)
+            return Shape(Estimate(0, k if found is None else found, k), {"text": _PASSAGE, "score": 7.125})
 
 
 def _value(current: PlanNode, inputs: Sequence[Shape]) -> FieldShape:

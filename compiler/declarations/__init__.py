@@ -15,6 +15,7 @@ from pnyx.compiler.declarations.scores import (
     MathScore,
     Normalized,
     Numeric,
+    OwnScore,
     Pairwise,
     RegexScore,
     Score,
@@ -23,6 +24,6 @@ from pnyx.compiler.declarations.search import Objective, Search
 
 __all__ = [
     "F1", "Benchmark", "ChoiceScore", "CodeScore", "Data", "Declared", "Exact", "ExternScore", "HubDataset",
-    "HumanEval", "Judge", "MathScore", "Normalized", "Numeric", "Objective", "Pairwise", "ReasoningGym", "RegexScore",
-    "Rows", "Score", "Search", "read_declared",
+    "HumanEval", "Judge", "MathScore", "Normalized", "Numeric", "Objective", "OwnScore", "Pairwise", "ReasoningGym",
+    "RegexScore", "Rows", "Score", "Search", "read_declared",
 ]  # fmt: skip

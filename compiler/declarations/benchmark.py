@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from pnyx.compiler.declarations.data import Data, brings_its_own, read_data
-from pnyx.compiler.declarations.scores import ChoiceScore, Score, needs_target, read_score
+from pnyx.compiler.declarations.data import Data, HumanEval, ReasoningGym, brings_its_own, read_data
+from pnyx.compiler.declarations.scores import ChoiceScore, CodeScore, OwnScore, Score, needs_target, read_score
 from pnyx.compiler.declarations.settings import Settings
 from pnyx.compiler.parse.literals import LARGEST
 from pnyx.compiler.source import Span
@@ -39,7 +39,8 @@ class Benchmark:
 
 def read_benchmark(settings: Settings) -> Benchmark | None:
     """None where something is faulty; it has been reported."""
-    data, score = read_data(settings), read_score(settings)
+    data = read_data(settings)
+    score = read_score(settings, _own_score(data))
     fields = {key: settings.field(key) for key in ("query", "target", "choices", "id")}
     is_told = settings.value("data") is None if data is None else not brings_its_own(data)
     if is_told:
@@ -58,3 +59,13 @@ def read_benchmark(settings: Settings) -> Benchmark | None:
         name=declaration.name, data=data, score=score, **fields, split=0.3 if split is None else split, limit=limit,
         seed=seed or 0, span=declaration.name_span,
     )  # fmt: skip
+
+
+def _own_score(data: Data | None) -> Score | None:
+    match data:
+        case ReasoningGym():
+            return OwnScore()
+        case HumanEval():
+            return CodeScore()
+        case _:
+            return None

@@ -16,8 +16,8 @@ from pnyx.compiler.elaborate.kinds import Base, Kind, Parameter, Signature
 from pnyx.compiler.patterns import PatternFault, compile_pattern
 
 __all__ = [
-    "F1", "ChoiceScore", "CodeScore", "Exact", "ExternScore", "Judge", "MathScore", "Normalized", "Numeric", "Pairwise",
-    "RegexScore", "Score", "needs_target", "read_score",
+    "F1", "ChoiceScore", "CodeScore", "Exact", "ExternScore", "Judge", "MathScore", "Normalized", "Numeric", "OwnScore",
+    "Pairwise", "RegexScore", "Score", "needs_target", "read_score",
 ]  # fmt: skip
 
 
@@ -84,9 +84,18 @@ class Pairwise:
 
 @dataclass(frozen=True, slots=True)
 class ExternScore:
-    """The number that an `extern op` gives."""
+    """The number that an `extern op` gives: the function `target` (`module:function`), with what its parameters are
+    called and the types that they are declared with. A parameter in `optional` may be left out."""
 
     operator: str
+    target: str
+    parameters: tuple[tuple[str, str], ...]
+    optional: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnScore:
+    """As the data scores answers itself."""
 
 
 Score: TypeAlias = (
@@ -101,6 +110,7 @@ Score: TypeAlias = (
     | Judge
     | Pairwise
     | ExternScore
+    | OwnScore
 )
 
 _PLAIN: Final[Mapping[str, Score]] = {
@@ -122,10 +132,12 @@ _FORMS: Final[Mapping[str, Signature]] = {
 _NUMBERS: Final = ("Float", "Int", "Bool")
 
 
-def read_score(settings: Settings) -> Score | None:
-    """None where it is missing or faulty, which is reported."""
-    settings.require("score", "exact")
+def read_score(settings: Settings, own: Score | None) -> Score | None:
+    """None where it is missing or faulty, which is reported; `own` is what the data bring, where they do."""
     value = settings.value("score")
+    if value is None and own is not None:
+        return own
+    settings.require("score", "exact")
     if isinstance(value, syntax.Name):
         declared = settings.find(value.name)
         if isinstance(declared, syntax.ExternDecl):
@@ -136,7 +148,7 @@ def read_score(settings: Settings) -> Score | None:
 
 def needs_target(score: Score) -> bool:
     """Whether the score holds answers against a target of the row."""
-    return not isinstance(score, Judge | Pairwise | RegexScore | ExternScore)
+    return not isinstance(score, Judge | Pairwise | RegexScore | ExternScore | OwnScore)
 
 
 def _extern(value: syntax.Name, declared: syntax.ExternDecl, settings: Settings) -> Score:
@@ -149,7 +161,9 @@ def _extern(value: syntax.Name, declared: syntax.ExternDecl, settings: Settings)
             secondary=[Label(declared.returns.span, "this is what it gives")],
             help="a score is a `Float`, an `Int` or a `Bool`",
         )
-    return ExternScore(value.name)
+    types = tuple((p.name, p.type.name if p.type is not None else "Text") for p in declared.params)
+    optional = frozenset(p.name for p in declared.params if p.default is not None)
+    return ExternScore(value.name, declared.target.value, types, optional)
 
 
 def _made(form: Form, settings: Settings) -> Score | None:

@@ -86,6 +86,8 @@ _TITLES: dict[str, str] = {
     "E606": "engine lacks a capability",
     "E607": "faulty plan file",
     "E608": "missing package",
+    "E609": "code that cannot be confined",
+    "E610": "passages that cannot be used",
     "E612": "function that cannot be used",
     "E613": "call store cannot be opened",
     "E614": "call store of a newer Pnyx",

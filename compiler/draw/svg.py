@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 184, 64
 _ACROSS, _DOWN = 220, 116
 _MARGIN, _SIDE = 24, 64
 _TITLE, _LINE, _EDGE = 19, 26, 26
+_EDGES = 3
 
 STYLE = """\
 .pnyx { --ground:#ffffff; --ink:#1f2937; --soft:#6b7280; --line:#94a3b8;
@@ -92,7 +93,7 @@ def _box(entry: Caption, depth: int, x: float, y: float) -> str:
     edges = "".join(
         f'<rect class="inside" x="{left - 5 * i:.1f}" y="{top - 5 * i:.1f}" width="{_WIDTH + 10 * i}" '
         f'height="{_HEIGHT + 10 * i}" rx="{11 + 4 * i}"/>'
-        for i in range(1, min(depth, 3) + 1)
+        for i in range(1, min(depth, _EDGES) + 1)
     )
     return (
         f'<g class="{entry.family}{" output" if entry.is_output else ""}"><title>{escape(entry.tooltip)}</title>{edges}'
@@ -131,6 +132,7 @@ def _types(boxes: Sequence[Drawn], layout: Layout) -> list[str]:
         x, y = _center(layout, index)
         shift, anchor = (-7, "end") if lean > 0 else (7, "start")
         words = escape(shortened(show_type(boxes[index].node.type), _EDGE))
-        place = f'x="{x + shift:.1f}" y="{y + _HEIGHT / 2 + 13:.1f}" text-anchor="{anchor}"'
+        below = _HEIGHT / 2 + 13 + 5 * min(len(boxes[index].within), _EDGES)
+        place = f'x="{x + shift:.1f}" y="{y + below:.1f}" text-anchor="{anchor}"'
         texts.append(f'<text class="type" {place}>{words}</text>')
     return texts

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from pnyx.compiler.elaborate.acting import ACTING
 from pnyx.compiler.elaborate.kinds import REQUIRED, Base, Kind, Parameter, Signature
 from pnyx.compiler.elaborate.values import PolicyValue, Symbol
-from pnyx.compiler.operators import AnswerKind, IfNone, MeasureKind, OnFail, Over, Reads, Scheme, Single, Weights
+from pnyx.compiler.operators import (
+    AnswerKind,
+    IfNone,
+    MeasureKind,
+    OnFail,
+    Over,
+    Reads,
+    Scheme,
+    Single,
+    TreePolicy,
+    Weights,
+)
 
 __all__ = ["BUILTINS", "MEASURES", "VALUES"]
 
@@ -58,7 +70,12 @@ ASK = Signature(
         Parameter("subject", Kind(Base.SUBJECT), REQUIRED, "the question, or the candidates to ask about"),
         Parameter("model", _MODEL, REQUIRED, "who is asked"),
         Parameter("prompt", Kind(Base.PROMPT), REQUIRED, "what is asked; its further variables are named arguments"),
-        Parameter("over", _words(Over.EACH, Over.ALL), Symbol("each"), "one prompt for each candidate, or one for all"),
+        Parameter(
+            "over",
+            _words(*(over for over in Over if over is not Over.QUERY)),
+            Symbol("each"),
+            "one prompt for each candidate, for all, for one neighbour and the next, or for every two",
+        ),
         Parameter("into", Kind(Base.FIELD, optional=True), None, "the field for the reply; without it: new candidates"),
         Parameter("reads", _words(*Reads), Symbol("text"), "how the reply is read"),
         Parameter("n", _INT, 1, "samples of each prompt, where they become new candidates"),
@@ -76,7 +93,7 @@ ASK = Signature(
         ),
     ),
     variables=True,
-    doc="Shows a model a prompt: about the question, about each candidate, or about all of them.",
+    doc="Shows a model a prompt: about the question, about each candidate, two of them, or all of them.",
 )
 
 EXTRACT = Signature(
@@ -98,6 +115,12 @@ VOTE = Signature(
         Parameter("weight", Kind(Base.FIELD, optional=True), None, "a numeric field; without it each counts one"),
     ),
     doc="The first candidate of the largest group (Wang et al., 2023, self-consistency). Absent answers never vote.",
+)
+
+GROUP = Signature(
+    "group",
+    VOTE.parameters,
+    doc="The first candidate of each group of equal values, the largest group first. Absent values form no group.",
 )
 
 SORT = Signature(
@@ -190,6 +213,60 @@ SAMPLE = Signature(
     doc="Draws `k` different candidates at random.",
 )
 
+LOGLIK = Signature(
+    "loglik",
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("of",))),
+        Parameter("model", _MODEL, REQUIRED, "who is asked"),
+        Parameter("of", _FIELD, Symbol("text"), "the text that is looked at"),
+        Parameter("into", _FIELD, Symbol("loglik"), "the field for the log-probability"),
+        Parameter("system", Kind(Base.TEXT, optional=True), None, "the system message"),
+    ),
+    doc="How likely a model finds each candidate's text as its own reply: the sum of its tokens' log-probabilities.",
+)
+
+CHOOSE = Signature(
+    "choose",
+    (
+        Parameter("tree", Kind(Base.POOL, fields=("by",)), REQUIRED, "the nodes, those with a `parent` below it"),
+        Parameter("policy", _words(*TreePolicy), Symbol(TreePolicy.UCT), "how the node is chosen"),
+        Parameter("c", Kind(Base.FLOAT, low=0, high=1000), 1.0, "the greater, the more little-visited nodes are tried"),
+        Parameter("by", _FIELD, Symbol("score"), "what is to be large"),
+        Parameter("prior", Kind(Base.FIELD, optional=True), None, "a numeric field; without it all priors are 1"),
+        Parameter("done", Kind(Base.FIELD, optional=True), None, "a field that is true of nodes that cannot go on"),
+    ),
+    doc="The node of a tree to go on from; none where a new root is due.",
+)
+
+GROW = Signature(
+    "grow",
+    (
+        Parameter("tree", _POOL, REQUIRED, "the nodes so far"),
+        Parameter("children", _POOL, REQUIRED, "what has been made of the node"),
+        Parameter("node", _POOL, REQUIRED, "one candidate of the tree, or none: then the children are roots"),
+    ),
+    doc="The tree with the children behind it, each with the place of the node as its `parent`.",
+)
+
+SHUFFLE_OPTIONS = Signature(
+    "shuffle_options",
+    (
+        Parameter("query", Kind(Base.CHAT), REQUIRED, "the question"),
+        Parameter("n", _INT, REQUIRED, "how many orders; the first is the question's own"),
+    ),
+    doc="The question with its lettered options in other orders; `order` tells which is where.",
+)
+
+RESTORE_OPTION = Signature(
+    "restore_option",
+    (
+        Parameter("pool", Kind(Base.POOL, fields=("by",))),
+        Parameter("order", Kind(Base.TEXT, late=True), REQUIRED, "the order in which the options stood"),
+        Parameter("by", _FIELD, Symbol("answer"), "the field with the letter"),
+    ),
+    doc="Letters of options that were shuffled, as the question had them.",
+)
+
 AS_QUERY = Signature(
     "as_query",
     (Parameter("pool", Kind(Base.POOL, fields=("text",))),),
@@ -241,8 +318,8 @@ MEASURES = (
 BUILTINS: dict[str, Signature] = {
     s.name: s
     for s in (
-        GENERATE, EXTEND, ASK, PROBE, EXTRACT, VOTE, SORT, FILTER, TAKE, SAMPLE, RESAMPLE, DEDUPE, AS_QUERY, HAS, SIZE,
-        *MEASURES,
+        GENERATE, EXTEND, ASK, PROBE, LOGLIK, EXTRACT, VOTE, GROUP, SORT, FILTER, TAKE, SAMPLE, RESAMPLE, DEDUPE,
+        CHOOSE, GROW, SHUFFLE_OPTIONS, RESTORE_OPTION, AS_QUERY, HAS, SIZE, *ACTING, *MEASURES,
     )
 }  # fmt: skip
 

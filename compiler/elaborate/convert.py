@@ -33,9 +33,14 @@ _PROVIDERS = {
     "verdict": "assess(model)",
     "critique": "critique(model)",
     "votes": "vote",
+    "order": "shuffle_options(n)",
+    "loglik": "loglik(model)",
     "logprob": "generate(model)",
     "model": "generate(model)",
     "finished": "extend(model)",
+    "output": "run_code",
+    "error": "run_code",
+    "passed": "run_tests(tests)",
 }
 
 
@@ -310,9 +315,9 @@ def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
         case Base.BOOL, _:
             return "write `true` or `false`"
         case Base.MODEL, _:
-            return "name a model that is declared: `model NAME = \"…\"`"
+            return 'name a model that is declared: `model NAME = "…"`'
         case Base.PROMPT, _:
-            return "name a prompt that is declared: `prompt NAME(query) = \"…\"`"
+            return 'name a prompt that is declared: `prompt NAME(query) = "…"`'
         case Base.OP, _:
             return "name an operator, or fill it in but for one argument: `critique(_, judge)`"
         case Base.FIELD, _:

@@ -96,7 +96,7 @@ class Elaborator:
                 value = values[parameter.name]
             else:
                 assert isinstance(parameter.default, syntax.Expr)
-                value = evaluate_default(self, parameter.default, parameter.kind, environment)
+                value = evaluate_default(self, parameter.default, parameter.kind, Environment())
             environment.values[parameter.name] = value
         signature = self.scope.signature_of(declaration)
         value = self.body(declaration.body, environment)

@@ -39,12 +39,13 @@ def check_alone(
     """
     query = node(Input(), (), CHAT, label="query", span=declaration.name_span)
     values: dict[str, Value] = {}
+    words = _words(declaration)
     for parameter in signature_of(declaration).parameters:
         if parameter.default is not REQUIRED:
             continue
         if parameter.kind.base in (Base.ANY, Base.OP, Base.PROMPT, Base.LIST, Base.SUBJECT):
             return 0
-        values[parameter.name] = _stand_in(parameter, query, len(values))
+        values[parameter.name] = _stand_in(parameter, query, len(values), words)
     found = Diagnostics()
     elaborator = (begin or partial(Elaborator, scope))(Assignment(sites), found)
     with suppress(TooLarge, RecursionError):
@@ -53,13 +54,23 @@ def check_alone(
     return elaborator.effort
 
 
-def _stand_in(parameter: Parameter, query: Node, index: int) -> Value:
+def _words(declaration: syntax.OpDecl) -> dict[str, str]:
+    """The fields that its parameters stand for: their defaults, or `text`."""
+    words = {}
+    for parameter in signature_of(declaration).parameters:
+        if parameter.kind.base is Base.FIELD:
+            default = parameter.default
+            words[parameter.name] = default.name if isinstance(default, syntax.Name) else "text"
+    return words
+
+
+def _stand_in(parameter: Parameter, query: Node, index: int, words: Mapping[str, str]) -> Value:
     kind = parameter.kind
     match kind.base:
         case Base.CHAT:
             return GraphValue(query, query)
         case Base.POOL:
-            return GraphValue(node(Param(index=index), (), _pool(kind), label=parameter.name), query)
+            return GraphValue(node(Param(index=index), (), _pool(kind, words), label=parameter.name), query)
         case Base.MODEL:
             return ModelValue(parameter.name)
         case Base.FIELD:
@@ -76,6 +87,6 @@ def _stand_in(parameter: Parameter, query: Node, index: int) -> Value:
             return 2
 
 
-def _pool(kind: Kind) -> Pool:
+def _pool(kind: Kind, words: Mapping[str, str]) -> Pool:
     low, high = kind.size or (2, 8)
-    return Pool(Size(low, 1000 if high is None else max(low, high)), frozenset({"text", *kind.fields}))
+    return Pool(Size(low, 1000 if high is None else max(low, high)), frozenset({"text", *(words.get(field, field) for field in kind.fields)}))

@@ -16,7 +16,7 @@ from pnyx.compiler.elaborate.scope import Environment
 from pnyx.compiler.elaborate.values import ERROR, GraphValue, Value, describe
 from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.inference import TypeFault, loop_types
-from pnyx.compiler.operators import Each, Loop, Part
+from pnyx.compiler.operators import Constant, Each, Loop, Part
 from pnyx.compiler.types import Pool, Scalar, Size, Type
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class _Loop:
     environment: Environment
     names: list[str]
     most: int
+    ends: bool = False
 
     def run(self) -> None:
         initial = self._initial()
@@ -119,7 +120,9 @@ class _Loop:
                 until = self._until(statement.until, inner)
                 if until is None:
                     return None
-                outputs.append(until.node)
+                # A condition that is known to be false ends nothing: all rounds run.
+                self.ends = not (isinstance(until.node.operator, Constant) and until.node.operator.value is False)
+                outputs += [until.node] if self.ends else []
             bodies, captured = close_bodies([(frame, params, outputs)])
         return bodies[0], captured
 
@@ -166,7 +169,7 @@ class _Loop:
             return None
 
     def _operator(self) -> Loop:
-        return Loop(most=self.most, carried=len(self.names), until=self.statement.until is not None)
+        return Loop(most=self.most, carried=len(self.names), until=self.ends)
 
     def _report_unsettled(self) -> None:
         self.elaborator.report(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from pnyx.compiler.elaborate.acting import ACTING_LOWERINGS
 from pnyx.compiler.elaborate.builtin import MEASURES
 from pnyx.compiler.elaborate.builtin_call import BuiltinCall, sampling_of
+from pnyx.compiler.elaborate.convert import provider_of
 from pnyx.compiler.elaborate.lower_ask import lower_ask
+from pnyx.compiler.elaborate.scalars import lift
 from pnyx.compiler.elaborate.values import (
     ModelValue,
     Value,
@@ -15,21 +18,28 @@ from pnyx.compiler.elaborate.values import (
 from pnyx.compiler.operators import (
     AnswerKind,
     AsQuery,
+    Choose,
     Concat,
     Dedupe,
     Extend,
     Extract,
     Filter,
+    Group,
+    Grow,
     IfNone,
+    Loglik,
     Measure,
     MeasureKind,
     Operator,
     Pick,
     Resample,
+    RestoreOption,
     Sample,
     Scheme,
+    ShuffleOptions,
     Sort,
     Take,
+    TreePolicy,
     Vote,
     Weights,
 )
@@ -89,12 +99,18 @@ def _over_pool(call: BuiltinCall, operator: Operator) -> Value:
     return call.make(operator, [pool.node], pool.query)
 
 
+def _lacks(call: BuiltinCall, pool: str, field: str) -> bool:
+    """Whether the candidates lack the field that the optional argument `field` names."""
+    type_, name = cast("Pool", call.graph(pool).node.type), call.word(field)
+    return name is not None and type_.size.high > 0 and name not in type_.fields
+
+
 def _vote(call: BuiltinCall) -> Value:
-    weight = call.word("weight")
-    pool = cast("Pool", call.graph("pool").node.type)
-    if weight is not None and pool.size.high and weight not in pool.fields:
-        return call.fault("E302", f"`vote` weighs by `{weight}`, which these lack", "weight", help="score them first")
-    return _over_pool(call, Vote(by=call.word("by") or "answer", weight=weight))
+    by, weight = call.word("by") or "answer", call.word("weight")
+    if _lacks(call, "pool", "weight"):
+        message = f"`{call.name}` weighs by `{weight}`, which these lack"
+        return call.fault("E302", message, "weight", help="score them first")
+    return _over_pool(call, Vote(by=by, weight=weight) if call.name == "vote" else Group(by=by, weight=weight))
 
 
 def _sort(call: BuiltinCall) -> Value:
@@ -143,10 +159,61 @@ def _resample(call: BuiltinCall) -> Value:
 
 
 def _sample(call: BuiltinCall) -> Value:
-    by, pool = call.word("by"), cast("Pool", call.graph("pool").node.type)
-    if by is not None and pool.size.high and by not in pool.fields:
+    by = call.word("by")
+    if _lacks(call, "pool", "by"):
         return call.fault("E302", f"`sample` weighs by `{by}`, which these lack", "by", help="score them first")
     return _over_pool(call, Pick(k=call.number("k"), by=by, temperature=cast("float", call.values["temperature"])))
+
+
+def _loglik(call: BuiltinCall) -> Value:
+    operator = Loglik(
+        model=cast("ModelValue", call.values["model"]).name,
+        system=call.text("system"),
+        of=call.word("of") or "text",
+        into=call.word("into") or "loglik",
+    )
+    pool = call.graph("pool")
+    return call.make(operator, [pool.query, pool.node], pool.query)
+
+
+def _choose(call: BuiltinCall) -> Value:
+    policy = TreePolicy(call.word("policy") or "uct")
+    for name in ("prior", "done"):
+        if _lacks(call, "tree", name):
+            message = f"`choose` reads `{call.word(name)}`, which these lack"
+            return call.fault("E302", message, name, help=provider_of(call.word(name) or ""))
+    if call.word("prior") is not None and policy is not TreePolicy.PUCT:
+        return call.fault("E307", f"`prior` has no meaning for `{policy}`", "prior", help="add `policy = puct`")
+    operator = Choose(
+        policy=policy,
+        by=call.word("by") or "score",
+        c=cast("float", call.values["c"]),
+        prior=call.word("prior"),
+        done=call.word("done"),
+    )
+    tree = call.graph("tree")
+    return call.make(operator, [tree.node], tree.query)
+
+
+def _grow(call: BuiltinCall) -> Value:
+    tree, children, parent = (call.graph(name) for name in ("tree", "children", "node"))
+    size = cast("Pool", parent.node.type).size
+    if size.high > 1:
+        message, help = f"children have one parent, and this is a pool of {size}", "take one: `choose` gives it"
+        return call.fault("E301", message, "node", help=help)
+    return call.make(Grow(), [tree.node, children.node, parent.node], tree.query)
+
+
+def _shuffle_options(call: BuiltinCall) -> Value:
+    query = call.graph("query")
+    return call.make(ShuffleOptions(n=call.number("n")), [query.node], query.node)
+
+
+def _restore_option(call: BuiltinCall) -> Value:
+    pool = call.graph("pool")
+    order = lift(call.elaborator, call.values["order"], pool.query, call.span)
+    assert order is not None
+    return call.make(RestoreOption(by=call.word("by") or "answer"), [pool.node, order.node], pool.query)
 
 
 def _as_query(call: BuiltinCall) -> Value:
@@ -173,6 +240,7 @@ _LOWERINGS: dict[str, Callable[[BuiltinCall], Value]] = {
     "ask": lower_ask,
     "extract": _extract,
     "vote": _vote,
+    "group": _vote,
     "sort": _sort,
     "filter": _filter,
     "take": _take,
@@ -183,6 +251,12 @@ _LOWERINGS: dict[str, Callable[[BuiltinCall], Value]] = {
     "probe": _extend,
     "resample": _resample,
     "sample": _sample,
+    "loglik": _loglik,
+    "choose": _choose,
+    "grow": _grow,
+    "shuffle_options": _shuffle_options,
+    "restore_option": _restore_option,
     "as_query": _as_query,
+    **ACTING_LOWERINGS,
     **{signature.name: _measure for signature in MEASURES},
 }

@@ -8,7 +8,7 @@ from pnyx.compiler.diagnostics import Label
 from pnyx.compiler.elaborate.builtin_call import BuiltinCall, sampling_of
 from pnyx.compiler.elaborate.templates import field_faults
 from pnyx.compiler.elaborate.values import ERROR, GraphValue, ModelValue, PolicyValue, PromptValue, Value, describe
-from pnyx.compiler.operators import READS_FIELD, Ask, ConstantValue, Over, Reads, Single
+from pnyx.compiler.operators import READS_FIELD, SUBJECTS, Ask, ConstantValue, Over, Reads, Single
 from pnyx.compiler.types import Chat, Pool, Scalar
 
 __all__ = ["lower_ask"]
@@ -50,11 +50,24 @@ def lower_ask(call: BuiltinCall) -> Value:
 def _agree(call: BuiltinCall, over: Over, reads: Reads) -> bool:
     """Whether `over`, `into`, `reads`, `n` and `count` go together (the table of `Ask`)."""
     into = call.word("into")
+    two = over in (Over.NEIGHBOURS, Over.PAIRS)
     if reads is Reads.CHOICE and len(cast("tuple[str, ...]", call.values["options"] or ())) < 2:
         call.fault("E307", "`reads = choice` needs options", "reads", help='say which: `options = ["easy", "hard"]`')
     elif call.values["options"] is not None and reads is not Reads.CHOICE:
         call.fault("E307", f"`options` has no meaning for `reads = {reads}`", "options", help="add `reads = choice`")
-    elif into is not None and over is not Over.EACH:
+    elif two != (reads is Reads.WINNER):
+        call.fault(
+            "E307",
+            f"`over = {over}` asks which of two is better" if two else "a winner is one of two candidates",
+            "over" if two else "reads",
+            help="add `reads = winner`" if two else "add `over = neighbours`, or `over = pairs`",
+        )
+    elif over is Over.PAIRS and into is None:
+        call.fault("E307", "`over = pairs` needs a field", "over", help="say which: `into = wins`")
+    elif over is Over.NEIGHBOURS and into is not None:
+        help = "drop `into`, or compare every two: `over = pairs`"
+        call.fault("E307", "of neighbours one stays and the other goes: no field is filled", "into", help=help)
+    elif into is not None and over in (Over.QUERY, Over.ALL):
         about = "the question" if over is Over.QUERY else "all candidates together"
         call.fault(
             "E307",
@@ -62,7 +75,7 @@ def _agree(call: BuiltinCall, over: Over, reads: Reads) -> bool:
             "into",
             help="drop `into`, or ask about each candidate: `over = each`",
         )
-    elif into is not None and reads not in READS_FIELD:
+    elif into is not None and not two and reads not in READS_FIELD:
         call.fault(
             "E307", f"`reads = {reads}` fills no field", "into", help="drop `into`: it gives candidates by itself"
         )
@@ -88,7 +101,8 @@ def _variables(
 ) -> tuple[dict[str, GraphValue], tuple[tuple[str, ConstantValue], ...]] | None:
     """The prompt's variables beyond those that `ask` supplies: pools, and constants. None after a report."""
     value = cast("PromptValue", call.values["prompt"])
-    supplied = {"query", *({"candidate"} if over is Over.EACH else {"candidates"} if over is Over.ALL else ())}
+    about = SUBJECTS[over]
+    supplied = {"query", *about}
     if call.values["options"]:
         supplied.add("options")
     constants: dict[str, ConstantValue] = {}
@@ -129,8 +143,7 @@ def _variables(
         _report_missing(call, value, missing[0], over)
         return None
     types = {name: pool.node.type for name, pool in pools.items()}
-    if over is not Over.QUERY:
-        types["candidate" if over is Over.EACH else "candidates"] = subject.node.type
+    types |= dict.fromkeys(about, subject.node.type)
     known = {name: type_ for name, type_ in types.items() if isinstance(type_, Pool)}
     sound = field_faults(value.declaration, known, call.span, call.elaborator) and sound
     return (pools, tuple(sorted(constants.items()))) if sound else None
@@ -140,11 +153,15 @@ def _report_missing(call: BuiltinCall, value: PromptValue, name: str, over: Over
     hints = {
         "candidate": "all candidates at once are the list `candidates`; each by itself is there with `over = each`",
         "candidates": "each is asked about by itself, as `candidate`; the list is there with `over = all`",
+        **dict.fromkeys("ab", "two candidates, `a` and `b`, are there with `over = neighbours` or `over = pairs`"),
         "count": "pass `count = …`",
     }
     if over is Over.QUERY and name in ("candidate", "candidates"):
         hints[name] = "there are no candidates before a `generate`"
-    supplied = {Over.QUERY: "`query`", Over.EACH: "`query` and `candidate`", Over.ALL: "`query` and `candidates`"}[over]
+    elif over in (Over.NEIGHBOURS, Over.PAIRS) and name in ("candidate", "candidates"):
+        hints[name] = f"with `over = {over}` the candidates are `a` and `b`"
+    *first, last = ("query", *SUBJECTS[over])
+    supplied = ", ".join(f"`{word}`" for word in first) + (" and " if first else "") + f"`{last}`"
     other = f"only {supplied} come by themselves; give `{name}` a default, or pass it to an `ask`: `{name} = …`"
     call.elaborator.report(
         "E204",

@@ -60,8 +60,11 @@ def elaborate_pipeline(elaborator: Elaborator, declaration: syntax.PipelineDecl)
 def state_start(elaborator: Elaborator, declaration: syntax.StateDecl) -> StateStart | None:
     """What a state is before the first example. None where that is faulty; it has been reported."""
     kind = kind_of(declaration.type)
+    sized = kind is not None and kind.size is not None and kind.size[1] is not None
+    if kind is None or kind.optional or not (kind.base in _SCALARS or (kind.base is Base.POOL and sized)):
+        return None  # reported with the declaration
     value = elaborator.evaluate(declaration.value, Environment())
-    if kind is None or value is ERROR:
+    if value is ERROR:
         return None
     chunk = chunk_of(declaration)
     if isinstance(value, GraphValue) and isinstance(value.node.operator, Empty):

@@ -111,26 +111,8 @@ class Cursor:
         return self.tokens[-1].start if self.before() == "PIPE" else None
 
     def value_before(self, end: int) -> Value:
-        """What the expression is worth that ends before a `|>` at `end`; None where that cannot be told."""
-        return self._worth(end)
-
-    def locals(self) -> Iterator[str]:
-        """Names that the declaration introduces before the cursor: parameters, then what is assigned."""
-        seen: dict[str, None] = {}
-        for index, token in enumerate(self.tokens):
-            following = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
-            before = self.tokens[index - 1].type if index else ""
-            depth_one = token.type == "NAME" and index > 2
-            if depth_one and (
-                (following == "EQUAL" and before in ("_NL", "LBRACE"))
-                or before in ("FOR", "EACH")
-                or (before in ("LPAR", "COMMA") and index < self._head_end)
-            ):
-                seen[token.text] = None
-        return iter(seen)
-
-    def _worth(self, end: int) -> Value:
-        """The declaration is cut there, what is open is closed, and the rest is elaborated as it stands."""
+        """What the expression is worth that ends before a `|>` at `end`; None where that cannot be told. The
+        declaration is cut there, what is open is closed, and the rest is elaborated as it stands."""
         kept = [token for token in self.tokens if token.start < end]
         closing = [_PAIRS[token.type] for token in _still_open(kept)]
         text = self._source.text[:end].rstrip() + "".join(reversed(closing)) + "\n"
@@ -150,6 +132,21 @@ class Cursor:
         ending = [(start, values) for (at, start, stop), values in observer.worth.values.items()
                   if at == id(source) and stop == cut]  # fmt: skip
         return min(ending, key=lambda item: item[0])[1][-1] if ending else None
+
+    def locals(self) -> Iterator[str]:
+        """Names that the declaration introduces before the cursor: parameters, then what is assigned."""
+        seen: dict[str, None] = {}
+        for index, token in enumerate(self.tokens):
+            following = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
+            before = self.tokens[index - 1].type if index else ""
+            depth_one = token.type == "NAME" and index > 2
+            if depth_one and (
+                (following == "EQUAL" and before in ("_NL", "LBRACE"))
+                or before in ("FOR", "EACH")
+                or (before in ("LPAR", "COMMA") and index < self._head_end)
+            ):
+                seen[token.text] = None
+        return iter(seen)
 
 
 def _significant(tokens: Sequence[Token]) -> Iterator[Token]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import cast
+from typing import assert_never, cast
 
 from pnyx.compiler import syntax
 from pnyx.compiler.elaborate.kinds import Parameter, Required, Signature
@@ -29,13 +29,20 @@ FIELDS = {
     "text": "what the model wrote",
     "logprob": "sum of the log-probabilities of its tokens, where the engine gives them",
     "model": "name of the model that wrote it",
+    "finished": "whether the model ended the text by itself, not at a `stop` string or at `max_tokens`",
     "critique": "strengths and weaknesses, text",
     "score": "a number",
     "passes": "how many tests it passes",
+    "loglik": "the log-probability that a model gives a text",
+    "wins": "the share of its comparisons that it won",
+    "output": "what a program printed",
+    "error": "why a program failed",
     "verdict": "whether it was found correct",
     "reasoning": "the argument behind the verdict",
     "answer": "the final answer, in one canonical spelling",
     "votes": "how many voted for it, or their weight",
+    "order": "which option stands where",
+    "parent": "the place of its parent in the tree",
 }
 KEYWORDS = {
     "model": "gives a language model a name",
@@ -72,8 +79,6 @@ def parameter_label(parameter: Parameter) -> str:
     match parameter.default:
         case Required():
             return text
-        case PolicyValue(policy=policy):
-            shown = str(policy.then)
         case default if (span := getattr(default, "span", None)) is not None:
             shown = str(span.text)
         case default:
@@ -108,12 +113,14 @@ def document(target: Target, scope: ModuleScope, placement: Placement) -> str | 
             return f"field `{target.name}`: {known}" if known else f"`{target.name}`"
         case Origin.LOCAL:
             return None
+        case _:
+            assert_never(target.origin)
 
 
 def _declaration(declaration: Named, scope: ModuleScope, placement: Placement) -> str:
     comment = comment_above(placement.span(declaration.span))
     match declaration:
-        case syntax.OpDecl():
+        case syntax.OpDecl() | syntax.ExternDecl():
             return _operator(scope.signature_of(declaration), comment)
         case syntax.PromptDecl():
             params = ", ".join(p.span.text for p in declaration.params)
@@ -123,10 +130,13 @@ def _declaration(declaration: Named, scope: ModuleScope, placement: Placement) -
                 if template is not None
             )
             return _joined(code(f"prompt {declaration.name}({params})"), comment, text)
-        case syntax.ModelDecl() | syntax.LetDecl() | syntax.SettingsDecl():
+        case syntax.PipelineDecl():
+            head = declaration.span.text[: declaration.body.span.start - declaration.span.start]
+            return _joined(code(head.strip()), comment)
+        case syntax.ModelDecl() | syntax.LetDecl() | syntax.StateDecl() | syntax.SettingsDecl():
             return _joined(code(declaration.span.text), comment)
         case _:
-            return _joined(code(declaration.span.text.partition("{")[0].strip()), comment)
+            assert_never(declaration)
 
 
 def _operator(signature: Signature, doc: str) -> str:
@@ -184,6 +194,8 @@ def worth(value: Value) -> str:
             return f"Op: {value.operation.signature.name}"
         case Symbol(name=name):
             return name
+        case PolicyValue(policy=policy):
+            return f"retry({policy.retries}) then {policy.then}" if policy.retries else str(policy.then)
         case None:
             return "none"
         case bool():

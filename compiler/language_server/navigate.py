@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from lsprotocol import types as lsp
 
@@ -50,6 +51,8 @@ def _introduced(view: View, target: Target) -> lsp.Location | None:
             return None if first is None else view.location(first.span)
         case Origin.BUILTIN | Origin.WORD:
             return None
+        case _:
+            assert_never(target.origin)
 
 
 def references(view: View, position: lsp.Position, *, definitions: bool) -> list[lsp.Location]:
@@ -124,6 +127,8 @@ def _kind_of(declaration: Named) -> lsp.SymbolKind:
             return _KINDS.Constant
         case syntax.SettingsDecl():
             return _KINDS.Object
+        case _:
+            assert_never(declaration)
 
 
 def folds(view: View) -> list[lsp.FoldingRange]:

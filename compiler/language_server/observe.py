@@ -49,10 +49,6 @@ class Observer(Program):
         self.worth = Worth()
         super().__init__(source)
 
-    @property
-    def scope(self) -> ModuleScope:
-        return self._scope
-
     def observe(self, declaration: syntax.PipelineDecl) -> Graph | None:
         """The graph of a pipeline under its defaults; None where it is faulty."""
         return self._elaborate(declaration, {}, Diagnostics())[1]
@@ -86,10 +82,7 @@ class Observer(Program):
         """A declaration that runs only where others use it, as the first pipeline does that reaches it."""
         for pipeline in self._own_pipelines():
             self.observe(pipeline)
-            span = declaration.span
-            if any(
-                source == id(span.source) and span.start <= start <= span.end for source, start, _ in self.worth.values
-            ):
+            if self.worth.reaches(declaration.span):
                 return
 
     def _parsed(self) -> syntax.Module:
@@ -119,8 +112,8 @@ class _Recorder(Elaborator):
     def make(self, *arguments: Any, **options: Any) -> GraphValue:
         made = super().make(*arguments, **options)
         span = self.frames[0].call if self.frames else made.node.span
-        if span is not None:
-            self._worth.calls.setdefault(made.node.stream, span)
+        assert span is not None, "what the elaborator makes has a place in the program"
+        self._worth.calls.setdefault(made.node.stream, span)
         return made
 
     def _note(self, span: Span, value: Value) -> None:

@@ -72,6 +72,10 @@ def children(item: object) -> Iterator[object]:
                 yield value
 
 
+# The settings of a search that name declarations.
+_NAMING = frozenset({"pipeline", "benchmark", "baseline"})
+
+
 class _Walk:
     """`blocks`: the names of the blocks around, the innermost last."""
 
@@ -105,14 +109,26 @@ class _Walk:
                         self._template(template, {p.name for p in root.params})
             case syntax.SettingsDecl():
                 for setting in root.settings:
-                    if not isinstance(setting.value, syntax.Name) or self._global(setting.value.name) is not None:
-                        self.visit(setting.value)
+                    self._setting(setting)
             case syntax.ModelDecl() | syntax.ExternDecl():
                 pass
             case _:
                 for child in children(root):
                     if not isinstance(child, syntax.Param | syntax.TypeExpr):
                         self.visit(child)
+
+    def _setting(self, setting: syntax.Argument) -> None:
+        """What is declared and named in a setting; its other words are fields of rows, metrics and the like."""
+        match setting.value:
+            case syntax.Call(arguments=arguments):
+                for argument in arguments:
+                    self.visit(argument.value)
+            case syntax.Name(name=name) as value:
+                declared = isinstance(self.scope.find(name), syntax.ExternDecl)
+                if setting.name in _NAMING or (setting.name == "score" and declared):
+                    self.visit(value)
+            case value if setting.name in _NAMING:
+                self.visit(value)
 
     def _fields_of(self, written: syntax.TypeExpr | None) -> None:
         """`Pool{by}`: a field that stands for what a parameter names."""
@@ -174,10 +190,12 @@ class _Walk:
 
     def _assigned(self, name: str, span: Span) -> None:
         known = self._local(name)
-        if known is None:
-            self._introduce(name, span)
-        else:
+        if known is not None:
             self._add(span, known, definition=True)
+        elif isinstance(self.root, syntax.PipelineDecl) and isinstance(self.scope.find(name), syntax.StateDecl):
+            self._add(span, Target(Origin.PROGRAM, name), definition=True)
+        else:
+            self._introduce(name, span)
 
     def _local(self, name: str) -> Target | None:
         return next((block[name] for block in reversed(self.blocks) if name in block), None)
@@ -201,7 +219,7 @@ class _Walk:
         callee = call.callee.name if isinstance(call.callee, syntax.Name) else None
         signature = self.scope.signature(callee) if callee and self._local(callee) is None else None
         for argument in call.arguments:
-            words = signature is None or not signature.variables
+            words = signature is not None and not signature.variables
             parameter = signature.parameter(argument.name) if signature and argument.name else None
             if signature is not None and argument.name is None:
                 parameter = signature.parameters[position] if position < len(signature.parameters) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 from lsprotocol import types as lsp
 
@@ -11,13 +12,14 @@ from pnyx.compiler.diagnostics import Edit, Fix, apply_fixes
 from pnyx.compiler.elaborate.builtin import BUILTINS
 from pnyx.compiler.language_server.document import View
 from pnyx.compiler.language_server.occurrences import Occurrence, Origin, Target
+from pnyx.compiler.operators import SUBJECTS
 from pnyx.compiler.parse.tables import tables
 from pnyx.compiler.program import Program
 
 __all__ = ["CannotRename", "rename", "renamable"]
 
 # What an operator hands to a prompt by these names.
-_SUPPLIED = frozenset({"query", "candidate", "candidates", "count"})
+_SUPPLIED = frozenset({"query", "count", "options", *chain.from_iterable(SUBJECTS.values())})
 
 
 class CannotRename(Exception):
@@ -60,13 +62,10 @@ def _renamable(view: View, position: lsp.Position) -> Occurrence:
             raise CannotRename(f"`{target.name}` is a built-in operator")
         case Origin.WORD:
             raise CannotRename(f"`{target.name}` is a field or a word of an operator")
-        case Origin.PROGRAM:
-            if _elsewhere(view, target.name):
-                raise CannotRename(f"`{target.name}` is declared in another file: rename it there")
+        case Origin.PROGRAM if _elsewhere(view, target.name):
+            raise CannotRename(f"`{target.name}` is declared in another file: rename it there")
         case Origin.PARAMETER:
             _check_parameter(view, target)
-        case Origin.LOCAL:
-            pass
     if any(d.is_error and d.code.startswith("E1") for d in view.analysis.found):
         raise CannotRename("the file has syntax errors: some uses of the name cannot be seen")
     return found

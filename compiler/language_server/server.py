@@ -77,9 +77,7 @@ class Server(LanguageServer):
     def publish(self, uri: str) -> None:
         """Sends what is wrong with a document; nothing where a fault of ours prevents it, which is logged."""
         self._stop_waiting(uri)
-        document = self.documents.get(uri)
-        if document is None:
-            return
+        document = self.documents[uri]
         try:
             found = diagnostics(document.checked, self.pages)
         except Exception:

@@ -40,6 +40,8 @@ def _idle(current: Node) -> str | None:
     match current.operator:
         case Ask(reads=Reads.ORDER) if most(current.inputs[1]) <= 1:
             return "ranks at most one candidate"
+        case Ask(reads=Reads.WINNER) if most(current.inputs[1]) <= 1:
+            return "compares at most one candidate"
         case Ask(over=Over.ALL, single=Single.KEEP, reads=Reads.TEXT) if most(current.inputs[1]) <= 1:
             return "has at most one candidate to work on"
         case Vote() if most(current.inputs[0]) <= 1:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.lint.subject import Finding, Subject
 from pnyx.compiler.lint.view import View, written
-from pnyx.compiler.operators import Ask, Sample
+from pnyx.compiler.operators import ModelOperator
 
 __all__ = ["GraphLint", "Place", "everywhere", "place_of"]
 
@@ -66,7 +66,7 @@ def _joined(subject: Subject, found: Iterable[list[Finding]]) -> Iterator[Findin
 
 def _cost(subject: Subject, nodes: tuple[Node, ...]) -> str:
     """`: 8 calls a question`; nothing where the work asks no model."""
-    asking = {n.stream for n in nodes if isinstance(n.operator, Sample | Ask)}
+    asking = {n.stream for n in nodes if isinstance(n.operator, ModelOperator)}
     if not asking:
         return ""
     from pnyx.compiler.cost.interval import Estimate, show

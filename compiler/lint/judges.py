@@ -12,7 +12,7 @@ from pnyx.compiler.operators import Ask, Concat, Over, Reads, Sample
 
 __all__ = ["own_samples"]
 
-_JUDGING = frozenset({Reads.ORDER, Reads.GRADE, Reads.YES, Reads.VERDICT, Reads.PASSES})
+_JUDGING = frozenset({Reads.ORDER, Reads.GRADE, Reads.YES, Reads.VERDICT, Reads.PASSES, Reads.WINNER})
 
 
 def own_samples(subject: Subject, view: View) -> Iterator[Finding]:

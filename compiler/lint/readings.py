@@ -8,7 +8,7 @@ from pnyx.compiler.diagnostics import Label
 from pnyx.compiler.graph import Node
 from pnyx.compiler.lint.subject import Finding, Subject
 from pnyx.compiler.lint.view import View, before, pool_of, stage_of, written
-from pnyx.compiler.operators import Ask, Concat, Filter, Reads, Sample, Sort, Vote
+from pnyx.compiler.operators import Ask, Concat, Filter, Group, Reads, Sample, Sort, Vote
 
 __all__ = ["ordered_texts", "useless_retries", "voting_texts"]
 
@@ -22,7 +22,7 @@ def ordered_texts(subject: Subject, view: View) -> Iterator[Finding]:  # noqa: A
         match current.operator:
             case Sort(by=by):
                 what = f"puts texts in order: `{by}` is read as text"
-            case Filter(by=by, at_least=float()) | Vote(weight=str() as by):
+            case Filter(by=by, at_least=float()) | Vote(weight=str() as by) | Group(weight=str() as by):
                 what = f"needs numbers, and `{by}` is read as text"
             case _:
                 continue
@@ -43,7 +43,7 @@ def ordered_texts(subject: Subject, view: View) -> Iterator[Finding]:  # noqa: A
 def voting_texts(subject: Subject, view: View) -> Iterator[Finding]:  # noqa: ARG001
     """W713: votes count equal values, and free texts hardly ever are."""
     for current in view.nodes:
-        if not isinstance(current.operator, Vote) or current.span is None:
+        if not isinstance(current.operator, Vote | Group) or current.span is None:
             continue
         longest = _longest(current.operator.by, current.inputs[0])
         if longest > _LABEL:

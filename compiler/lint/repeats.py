@@ -111,8 +111,8 @@ def overwritten_fields(subject: Subject, view: View) -> Iterator[Finding]:  # no
 def _reads(current: Node, field: str) -> bool:
     match current.operator:
         case Ask() as ask:
-            shown: Fields = prompt_reads(ask.prompt, "candidate" if ask.over is Over.EACH else "candidates")
-            return shown is None or field in shown
+            shown: list[Fields] = [prompt_reads(ask.prompt, name) for name in ask.about]
+            return any(fields is None or field in fields for fields in shown)
         case Extract():
             return field == "text"
         case _:

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Ask, Dedupe, Extract, Filter, Reads, Sort, Take, Vote
+from pnyx.compiler.operators import (
+    Ask,
+    Dedupe,
+    Extract,
+    Filter,
+    Group,
+    Loglik,
+    Reads,
+    RestoreOption,
+    RunCode,
+    RunTests,
+    Sort,
+    Take,
+    Vote,
+)
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Pool
 
@@ -108,9 +122,13 @@ def before(start: Node) -> Iterator[Node]:
 def pool_of(current: Node) -> Node | None:
     """The input whose candidates are those of the result, less some perhaps, or in another order."""
     match current.operator:
-        case Ask(into=into, reads=reads) if into is not None or reads is Reads.ORDER:
+        case Ask(into=into, reads=reads) if into is not None or reads in (Reads.ORDER, Reads.WINNER):
             return current.inputs[1]
-        case Extract() | Vote() | Sort() | Filter() | Take() | Dedupe():
+        case Loglik():
+            return current.inputs[1]
+        case Extract() | Vote() | Group() | Sort() | Filter() | Take() | Dedupe() | RestoreOption():
+            return current.inputs[0]
+        case RunCode() | RunTests():
             return current.inputs[0]
         case _:
             return None
@@ -119,12 +137,14 @@ def pool_of(current: Node) -> Node | None:
 def written(current: Node) -> str | None:
     """The field that the node fills."""
     match current.operator:
-        case Ask(into=into):
+        case Ask(into=into) | Loglik(into=into) | RunCode(into=into) | RunTests(into=into):
             return into
         case Extract():
             return "answer"
-        case Vote():
+        case Vote() | Group():
             return "votes"
+        case RestoreOption(by=by):
+            return by
         case _:
             return None
 

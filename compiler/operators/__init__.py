@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from pnyx.compiler.operators.acting import Retrieve, RunCode, RunTests
 from pnyx.compiler.operators.asking import (
+    SUBJECTS,
     Ask,
     Extend,
+    Loglik,
     OnFail,
     PromptText,
     Sample,
@@ -40,13 +43,17 @@ from pnyx.compiler.operators.pools import (
     Extern,
     Extract,
     Filter,
+    Group,
     Input,
     Pick,
     Resample,
+    RestoreOption,
+    ShuffleOptions,
     Sort,
     Take,
     Vote,
 )
+from pnyx.compiler.operators.trees import Choose, Grow
 from pnyx.compiler.operators.words import (
     READS_FIELD,
     Action,
@@ -58,25 +65,35 @@ from pnyx.compiler.operators.words import (
     Reads,
     Scheme,
     Single,
+    TreePolicy,
     Weights,
 )
 
 __all__ = [
-    "Action", "AnswerKind", "AsQuery", "Ask", "Branch", "Compute", "Concat", "Constant", "ConstantValue", "Dedupe",
-    "Each", "Empty", "Extend", "Extern", "Extract", "FieldOf", "Filter", "IfNone", "Input", "Loop", "Measure",
-    "MeasureKind", "ModelOperator", "OnFail", "Operator", "Over", "Param", "Part", "Pick", "PromptText", "READS_FIELD",
-    "Reads", "Region", "Resample", "Sample", "Sampling", "Scheme", "Single", "Sort", "Take", "Vote", "Weights",
+    "Action", "AnswerKind", "Ask", "AsQuery", "Branch", "Choose", "Compute", "Concat", "Constant", "ConstantValue",
+    "Dedupe", "DrawingOperator", "Each", "Empty", "Extend", "Extern", "Extract", "FieldOf", "Filter", "Group", "Grow",
+    "IfNone", "Input", "Loglik", "Loop", "Measure", "MeasureKind", "ModelOperator", "OnFail", "Operator", "Over",
+    "Param", "Part", "Pick", "PromptText", "Reads", "READS_FIELD", "Region", "Resample", "RestoreOption", "Retrieve",
+    "RunCode", "RunTests", "SUBJECTS", "Sample", "Sampling", "Scheme", "ShuffleOptions", "Single", "Sort", "Take",
+    "TreePolicy", "Vote", "Weights",
 ]  # fmt: skip
 
-ModelOperator: TypeAlias = Sample | Ask | Extend
+DrawingOperator: TypeAlias = Sample | Ask | Extend
+"""Operators that draw samples from a model."""
+
+ModelOperator: TypeAlias = DrawingOperator | Loglik
+"""Operators that ask a model."""
+
 Region: TypeAlias = Loop | Each | Branch
 Operator: TypeAlias = (
     Input
     | Sample
     | Ask
     | Extend
+    | Loglik
     | Extract
     | Vote
+    | Group
     | Sort
     | Filter
     | Take
@@ -84,7 +101,14 @@ Operator: TypeAlias = (
     | Concat
     | Resample
     | Pick
+    | Choose
+    | Grow
+    | ShuffleOptions
+    | RestoreOption
     | AsQuery
+    | RunCode
+    | RunTests
+    | Retrieve
     | Extern
     | Empty
     | Constant

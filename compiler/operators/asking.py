@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from pnyx.compiler.operators.words import Action, ConstantValue, Over, Reads, Single
 
-__all__ = ["Ask", "Extend", "OnFail", "PromptText", "Sample", "Sampling"]
+__all__ = ["SUBJECTS", "Ask", "Extend", "Loglik", "OnFail", "PromptText", "Sample", "Sampling"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,25 @@ class Sample:
     joined: bool = False
 
 
+SUBJECTS: Final[Mapping[Over, tuple[str, ...]]] = MappingProxyType(
+    {
+        Over.QUERY: (),
+        Over.EACH: ("candidate",),
+        Over.ALL: ("candidates",),
+        Over.NEIGHBOURS: ("a", "b"),
+        Over.PAIRS: ("a", "b"),
+    }
+)
+"""What a prompt calls the candidates that it is about."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """`(Chat, Pool unless over the query, Pool or Scalar for each of `variables`) -> Pool`: a model is shown `prompt`.
 
-    The prompt sees `query` (text), `candidate` (over each) or `candidates` (over all), every pool of `variables` as a
-    list of candidates under its name (of which `name.field` reads the first), every scalar as its value, and the
-    `constants`. With CHOICE it sees `options`.
+    The prompt sees `query` (text), `candidate` (over each), `candidates` (over all) or `a` and `b` (over two), every
+    pool of `variables` as a list of candidates under its name (of which `name.field` reads the first), every scalar as
+    its value, and the `constants`. With CHOICE it sees `options`.
 
     | over | into | reads | result |
     |---|---|---|---|
@@ -72,6 +86,11 @@ class Ask:
     | query, all | None | LIST | one new candidate per item, at most `count` |
     | query | None | TEXT | n new candidates |
     | query, all | None | CHOICE | one new candidate, its text the option; none where the reply says none |
+    | neighbours | None | WINNER | the winners in order, and an odd last one |
+    | pairs | a field | WINNER | the pool, the field the share of its comparisons that a candidate won |
+
+    Of neighbours whose reply cannot be read the first stays; with DROP neither does. Over pairs such a comparison does
+    not count; a candidate none of whose comparisons counts has no share, and with DROP it goes.
 
     `n` is above 1 only where new candidates are made from TEXT. New candidates have text, logprob, model, finished.
     """
@@ -91,6 +110,11 @@ class Ask:
     constants: tuple[tuple[str, ConstantValue], ...] = ()
     options: tuple[str, ...] = ()
     joined: bool = False
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What the prompt calls the candidates that it is about."""
+        return SUBJECTS[self.over]
 
     @property
     def tests(self) -> int | None:
@@ -118,3 +142,18 @@ class Extend:
     into: str | None = None
     n: int = 1
     joined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loglik:
+    """`(Chat, Pool{of}) -> Pool{into}`: how likely the model finds each candidate's text `of` as its reply.
+
+    The value is the sum of the log-probabilities of its tokens, 0 for the empty text; nothing is drawn. Candidates
+    whose field is absent, or no text, have none. All are asked about in one call.
+    """
+
+    kind: Literal["loglik"] = "loglik"
+    model: str
+    system: str | None = None
+    of: str = "text"
+    into: str = "loglik"

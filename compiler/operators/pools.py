@@ -15,9 +15,12 @@ __all__ = [
     "Extern",
     "Extract",
     "Filter",
+    "Group",
     "Input",
     "Pick",
     "Resample",
+    "RestoreOption",
+    "ShuffleOptions",
     "Sort",
     "Take",
     "Vote",
@@ -54,6 +57,16 @@ class Vote:
     """
 
     kind: Literal["vote"] = "vote"
+    by: str = "answer"
+    weight: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """`(Pool{by}) -> Pool{votes}`: the first candidate of every group of equal values, the largest group first; a tie
+    goes to the group that appeared first. What counts, and `votes`, are as of `Vote`, which is the first of these."""
+
+    kind: Literal["group"] = "group"
     by: str = "answer"
     weight: str | None = None
 
@@ -131,6 +144,29 @@ class AsQuery:
     of the user); the messages before it stay, those behind it go. An empty pool fails the example."""
 
     kind: Literal["as_query"] = "as_query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShuffleOptions:
+    """`(Chat) -> Pool[n]{text, order}`: the question's text n times, its lettered options in another order each time.
+
+    The first has them as they were; no order comes twice before all have come. `order` says, place by place, which
+    letter the option there had. Options are two to ten paragraphs that begin with A, B, C … and a bracket, point or
+    colon (`A)`, `(B)`, `c.`), each letter on a line of its own. A question without them stays as it is, and `order` is
+    absent.
+    """
+
+    kind: Literal["shuffle_options"] = "shuffle_options"
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOption:
+    """`(Pool{by}, Scalar) -> Pool`: the letter of an option in the order that the scalar tells (`order`), as the letter
+    it had at first. A value that is no letter of an option there is absent then; without an order all stay."""
+
+    kind: Literal["restore_option"] = "restore_option"
+    by: str = "answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,16 +16,21 @@ __all__ = [
     "Reads",
     "Scheme",
     "Single",
+    "TreePolicy",
     "Weights",
 ]
 
 
 class Over(StrEnum):
-    """What one prompt is about: the question alone, each candidate by itself, or all candidates together."""
+    """What one prompt is about: the question alone, each candidate by itself, all candidates together, or two of them:
+    the first and the second, the third and the fourth, and so on (NEIGHBOURS), or every two, once in either order
+    (PAIRS)."""
 
     QUERY = "query"
     EACH = "each"
     ALL = "all"
+    NEIGHBOURS = "neighbours"
+    PAIRS = "pairs"
 
 
 class Reads(StrEnum):
@@ -33,8 +38,8 @@ class Reads(StrEnum):
 
     TEXT any text; VERDICT correct or not (bool); GRADE a number from 1 to 10 (float); NUMBER any number (float);
     YES the probability that the next token says yes (float in 0..1, nothing is generated); PASSES how many of the
-    listed tests the candidate passes (int); CHOICE one of the `options` (text, spelt as there); ORDER a permutation of
-    all candidates; LIST one new candidate per item.
+    listed tests the candidate passes (int); CHOICE one of the `options` (text, spelt as there); WINNER which of two
+    candidates, A or B; ORDER a permutation of all candidates; LIST one new candidate per item.
     """
 
     TEXT = "text"
@@ -44,6 +49,7 @@ class Reads(StrEnum):
     YES = "yes"
     PASSES = "passes"
     CHOICE = "choice"
+    WINNER = "winner"
     ORDER = "order"
     LIST = "list"
 
@@ -104,6 +110,25 @@ class Scheme(StrEnum):
     MULTINOMIAL = "multinomial"
     SYSTEMATIC = "systematic"
     BALANCED = "balanced"
+
+
+class TreePolicy(StrEnum):
+    """Which node of a tree goes on next. N is how many candidates a node's subtree has, itself among them, V the mean
+    of the scores there, N_p the N of the parent; the roots hang from a root of all, which is no candidate.
+
+    UCT and PUCT go down to a node without children, each time to the child with the greatest value: of UCT
+    V + c √(ln N_p / N) (Kocsis & Szepesvári, 2006), of PUCT V + P (c + ln((N_p + 19653) / 19652)) √N_p / (N + 1), where
+    P is the child's prior (Silver et al., 2018, AlphaZero). BEST_FIRST is the node without children of the greatest
+    score, LEVIN that of the least depth / π, where π is the product of the scores on the way to it, which lie in 0..1
+    (Orseau et al., 2018). THOMPSON draws at every node whether to widen it or to go down, and to which child, from what
+    each has brought so far (Inoue et al., 2025, AB-MCTS-A with Gaussian rewards).
+    """
+
+    UCT = "uct"
+    PUCT = "puct"
+    BEST_FIRST = "best_first"
+    LEVIN = "levin"
+    THOMPSON = "thompson"
 
 
 class MeasureKind(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pnyx.compiler.graph import Graph, Node
-from pnyx.compiler.operators import Ask, Extend, Over, Reads, Sample, Take
+from pnyx.compiler.operators import Ask, DrawingOperator, Over, Reads, Sample, Take
 from pnyx.compiler.passes.context import PassContext, rewritten, typed
 from pnyx.compiler.types import Pool, Size
 
@@ -82,7 +82,7 @@ def _draws(current: Node) -> int:
 
 def _joined(current: Node) -> Node:
     operator = current.operator
-    if not isinstance(operator, Sample | Ask | Extend) or operator.joined or operator.n == 1:
+    if not isinstance(operator, DrawingOperator) or operator.joined or operator.n == 1:
         return current
     return typed(
         replace(operator, joined=True), current.inputs, label=current.label, span=current.span, stream=current.stream

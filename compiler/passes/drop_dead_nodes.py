@@ -6,14 +6,13 @@ candidates give way to new ones, an answer that nobody compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.operators import (
     Action,
     Ask,
     AsQuery,
     Branch,
+    Choose,
     Compute,
     Dedupe,
     Each,
@@ -22,12 +21,19 @@ from pnyx.compiler.operators import (
     Extract,
     FieldOf,
     Filter,
+    Group,
+    Grow,
+    Loglik,
     Loop,
     Measure,
+    ModelOperator,
     Over,
     Pick,
     Reads,
     Resample,
+    RestoreOption,
+    RunCode,
+    RunTests,
     Single,
     Sort,
     Vote,
@@ -41,7 +47,8 @@ __all__ = ["drop_dead_nodes"]
 
 
 def drop_dead_nodes(graph: Graph, context: PassContext) -> Graph:  # noqa: ARG001
-    """Replaces an `Extract`, or an `Ask` into a field, by its pool where nothing reads the field.
+    """Replaces what only fills fields (`Extract`, `Ask` or `Loglik` into one, programs that are run) by its pool where
+    nothing reads them.
 
     Preserves the output: its candidates and all of their fields. Lowers calls, with every token of them. It does not
     fire where a failed reading is itself observable (`on_fail` drops the candidate or fails the example), or where the
@@ -85,7 +92,11 @@ def _is_dead(current: Node, live: Fields) -> bool:
     match current.operator:
         case Extract():
             field = "answer"
-        case Extend(into=str() as field):
+        case Extend(into=str() as field) | Loglik(into=field):
+            pass
+        case RunCode(into=field) if live is None or "error" not in live:
+            pass
+        case RunTests(into=field) if live is None or "passed" not in live:
             pass
         case Ask(into=str() as field, on_fail=policy) if policy.then is Action.KEEP:
             pass
@@ -95,7 +106,7 @@ def _is_dead(current: Node, live: Fields) -> bool:
 
 
 def _pool_of(current: Node) -> Node:
-    return current.inputs[1 if isinstance(current.operator, Ask | Extend) else 0]
+    return current.inputs[1 if isinstance(current.operator, ModelOperator) else 0]
 
 
 def _reads(current: Node, index: int) -> Fields:
@@ -103,8 +114,14 @@ def _reads(current: Node, index: int) -> Fields:
     match current.operator:
         case Extract():
             return frozenset({"text"})
-        case Vote(by=by, weight=weight):
+        case Vote(by=by, weight=weight) | Group(by=by, weight=weight):
             return frozenset({by, weight} if weight else {by})
+        case Choose(by=by, prior=prior, done=done):
+            return frozenset({by, "parent", *(name for name in (prior, done) if name is not None)})
+        case RestoreOption(by=by) | Loglik(of=by) | RunCode(by=by):
+            return frozenset({by})
+        case RunTests(by=by):
+            return frozenset({by} if index == 0 else {"text"})
         case Sort(by=by) | Filter(by=by) | Dedupe(by=by) | Measure(by=by) | FieldOf(name=by) | Resample(by=by):
             return frozenset({by})
         case Pick(by=by):
@@ -116,16 +133,19 @@ def _reads(current: Node, index: int) -> Fields:
         case Extern() | Loop() | Each() | Branch():
             return ALL_FIELDS
         case Ask() as ask if index > 0:
-            return prompt_reads(ask.prompt, list(_shown(ask))[index - 1])
+            return _shown(ask, index)
         case _:
             return frozenset()
 
 
-def _shown(ask: Ask) -> Iterator[str]:
-    """What the prompt calls the pools that it gets, in the order of the inputs."""
-    if ask.over is not Over.QUERY:
-        yield "candidate" if ask.over is Over.EACH else "candidates"
-    yield from ask.variables
+def _shown(ask: Ask, index: int) -> Fields:
+    """The fields that the prompt can read of input `index`, by the names it has there."""
+    subject = int(bool(ask.about))
+    names = ask.about if index <= subject else (ask.variables[index - 1 - subject],)
+    fields: Fields = frozenset()
+    for name in names:
+        fields = union(fields, prompt_reads(ask.prompt, name))
+    return fields
 
 
 def _passes_on(current: Node, index: int) -> bool:
@@ -133,9 +153,13 @@ def _passes_on(current: Node, index: int) -> bool:
     match current.operator:
         case Ask(over=Over.QUERY) | Measure() | FieldOf() | Compute() | AsQuery():
             return False
+        case Grow():
+            return index < 2
+        case RunTests():
+            return index == 0
         case Ask() as ask:
             pool = current.inputs[1].type
             kept = ask.over is Over.ALL and ask.single is Single.KEEP and isinstance(pool, Pool) and pool.size.low <= 1
-            return index == 1 and (ask.into is not None or ask.reads is Reads.ORDER or kept)
+            return index == 1 and (ask.into is not None or ask.reads in (Reads.ORDER, Reads.WINNER) or kept)
         case _:
             return True

@@ -13,8 +13,14 @@ from pnyx.compiler.operators import (
     Extract,
     FieldOf,
     Filter,
+    Group,
+    Grow,
     Measure,
     Part,
+    RestoreOption,
+    Retrieve,
+    RunCode,
+    RunTests,
     Sort,
     Take,
     Vote,
@@ -53,6 +59,7 @@ def _meaning(current: Node) -> object:
 
 
 _CERTAIN = (
-    Extract, Vote, Sort, Filter, Take, Dedupe, Concat, Empty, Constant, Compute, FieldOf, Measure, Part, AsQuery,
+    Extract, Vote, Group, Sort, Filter, Take, Dedupe, Concat, Grow, RestoreOption, Empty, Constant, Compute, FieldOf,
+    Measure, Part, AsQuery, RunCode, RunTests, Retrieve,
 )  # fmt: skip
 """Operators whose results are decided by what they are and what they get."""

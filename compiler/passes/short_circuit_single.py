@@ -26,9 +26,9 @@ __all__ = ["short_circuit_single"]
 def short_circuit_single(graph: Graph, context: PassContext) -> Graph:  # noqa: ARG001
     """Replaces an operator by its pool where the pool's size says that it hands the pool on as it is.
 
-    That is: ordering, sorting, deduplicating, drawing from or filtering (with `if_none = keep`) at most one candidate;
-    taking at least as many as there can be; joining one pool with what is always empty; asking over exactly one
-    candidate where that is kept.
+    That is: ordering, comparing, sorting, deduplicating, drawing from or filtering (with `if_none = keep`) at most one
+    candidate; taking at least as many as there can be; joining one pool with what is always empty; asking over exactly
+    one candidate where that is kept.
 
     Preserves the output. Lowers calls where the runtime would have asked, and the length of the plan. It does not fire
     on an `ask` over a pool that may be empty, because the example then fails, which is observable, or on one that takes
@@ -55,7 +55,7 @@ def _short_circuit(current: Node) -> Node:
             return current.inputs[0]
         case Concat() if len(some := [i for i in current.inputs if _size(i).high]) <= 1:
             return (some or current.inputs)[0]
-        case Ask(over=Over.ALL, reads=Reads.ORDER) if _size(current.inputs[1]).high <= 1:
+        case Ask(over=Over.ALL, reads=Reads.ORDER) | Ask(over=Over.NEIGHBOURS) if _size(current.inputs[1]).high <= 1:
             return _kept(current)
         case Ask(over=Over.ALL, single=Single.KEEP) if _size(current.inputs[1]) == Size(1, 1):
             return _kept(current)

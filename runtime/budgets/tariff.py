@@ -36,12 +36,17 @@ class Tariff:
     def bound(self, request: Request) -> Charge:
         shown = sum(len(m.content.encode("utf-8", "surrogatepass")) + _TEMPLATE_PER_MESSAGE for m in request.messages)
         prompt = min(shown + _TEMPLATE, self.context)
-        generated = 0 if request.choices else request.n * min(request.sampling.max_tokens, self.context)
+        if request.continuations:
+            # Each fits behind the prompt; what engines count of a prompt that they share is at most this.
+            texts = sum(len(text.encode("utf-8", "surrogatepass")) for text in request.continuations)
+            prompt = min(prompt + texts, self.context * len(request.continuations))
+        drawn = 0 if request.choices or request.continuations else request.n
+        generated = drawn * min(request.sampling.max_tokens, self.context)
         return self.charge(request, prompt, generated)
 
     def charge(self, request: Request, prompt: int, generated: int) -> Charge:
         tokens = prompt + generated
-        samples = 0 if request.choices else request.n
+        samples = 0 if request.choices or request.continuations else request.n
         money = prompt * self.price_in + generated * self.price_out
         return (1.0, float(samples), float(tokens), tokens * self.flops, money)
 

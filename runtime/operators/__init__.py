@@ -10,6 +10,7 @@ from typing import Any
 from pnyx.compiler.operators import (
     Ask,
     AsQuery,
+    Choose,
     Compute,
     Concat,
     Constant,
@@ -20,16 +21,25 @@ from pnyx.compiler.operators import (
     Extract,
     FieldOf,
     Filter,
+    Group,
+    Grow,
+    Loglik,
     Measure,
     Operator,
     Part,
     Pick,
     Resample,
+    RestoreOption,
+    Retrieve,
+    RunCode,
+    RunTests,
     Sample,
+    ShuffleOptions,
     Sort,
     Take,
     Vote,
 )
+from pnyx.runtime.operators.act import prepare_retrieve, prepare_run_code, prepare_run_tests
 from pnyx.runtime.operators.ask import prepare_ask
 from pnyx.runtime.operators.chance import prepare_pick, prepare_resample
 from pnyx.runtime.operators.choose import (
@@ -37,13 +47,16 @@ from pnyx.runtime.operators.choose import (
     prepare_dedupe,
     prepare_extract,
     prepare_filter,
+    prepare_group,
     prepare_sort,
     prepare_take,
     prepare_vote,
 )
 from pnyx.runtime.operators.extend import prepare_extend
 from pnyx.runtime.operators.extern import prepare_extern
+from pnyx.runtime.operators.loglik import prepare_loglik
 from pnyx.runtime.operators.measure import prepare_measure
+from pnyx.runtime.operators.options import prepare_restore_option, prepare_shuffle_options
 from pnyx.runtime.operators.sample import prepare_sample
 from pnyx.runtime.operators.scalars import (
     equal,
@@ -55,6 +68,7 @@ from pnyx.runtime.operators.scalars import (
     prepare_part,
 )
 from pnyx.runtime.operators.step import Begin, Example, Scope, Step, Work, no_result
+from pnyx.runtime.operators.trees import prepare_choose, prepare_grow
 
 __all__ = ["IMPLEMENTATIONS", "Begin", "Example", "Scope", "Step", "Work", "equal", "no_result"]
 
@@ -63,8 +77,10 @@ IMPLEMENTATIONS: Mapping[type[Operator], Callable[[Step[Any]], Begin]] = Mapping
         Sample: prepare_sample,
         Ask: prepare_ask,
         Extend: prepare_extend,
+        Loglik: prepare_loglik,
         Extract: prepare_extract,
         Vote: prepare_vote,
+        Group: prepare_group,
         Sort: prepare_sort,
         Filter: prepare_filter,
         Take: prepare_take,
@@ -72,7 +88,14 @@ IMPLEMENTATIONS: Mapping[type[Operator], Callable[[Step[Any]], Begin]] = Mapping
         Concat: prepare_concat,
         Resample: prepare_resample,
         Pick: prepare_pick,
+        Choose: prepare_choose,
+        Grow: prepare_grow,
+        ShuffleOptions: prepare_shuffle_options,
+        RestoreOption: prepare_restore_option,
         AsQuery: prepare_as_query,
+        RunCode: prepare_run_code,
+        RunTests: prepare_run_tests,
+        Retrieve: prepare_retrieve,
         Extern: prepare_extern,
         Empty: prepare_empty,
         Constant: prepare_constant,

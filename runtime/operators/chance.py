@@ -17,7 +17,7 @@ from pnyx.runtime.candidates import Candidate, Pool
 from pnyx.runtime.operators.numbers import number, real
 from pnyx.runtime.operators.step import Begin, Scope, Step
 
-__all__ = ["prepare_pick", "prepare_resample"]
+__all__ = ["chance_of", "prepare_pick", "prepare_resample"]
 
 # Odds are finite for values from here on; the same bound as in the authors' particle filters.
 _NEAR = 1e-7
@@ -27,7 +27,8 @@ Chance = Callable[[int], float]
 """The i-th draw of a node, from 0 to 1, 1 left out."""
 
 
-def _chance(scope: Scope, step: Step[Operator]) -> Chance:
+def chance_of(scope: Scope, step: Step[Operator]) -> Chance:
+    """The draws of a node, where it runs."""
     # Of 62 random bits a float holds 53.
     return lambda i: (scope.seed_for(step, "", i) >> 9) / 2**53
 
@@ -40,7 +41,7 @@ def prepare_resample(step: Step[Resample]) -> Begin:
         if not pool:
             return ()
         weights = _weights([number(c, resample.by) for c in pool], resample.weights, resample.temperature)
-        counts = _counts(resample, weights, _chance(scope, step))
+        counts = _counts(resample, weights, chance_of(scope, step))
         stream = scope.stream(step)
         copied = [candidate for candidate, count in zip(pool, counts, strict=True) for _ in range(count)]
         return tuple(Candidate(f"{stream}:{i}", candidate.fields) for i, candidate in enumerate(copied))
@@ -53,7 +54,7 @@ def prepare_pick(step: Step[Pick]) -> Begin:
 
     def begin(scope: Scope, values: tuple[Pool]) -> Pool:
         left = list(values[0])
-        chance = _chance(scope, step)
+        chance = chance_of(scope, step)
         picked = []
         for i in range(min(pick.k, len(left))):
             if pick.by is None:

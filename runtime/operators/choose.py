@@ -6,15 +6,15 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TypeVar
 
-from pnyx.compiler.operators import Concat, Dedupe, Extract, Filter, IfNone, Operator, Sort, Take, Vote
+from pnyx.compiler.operators import Concat, Dedupe, Extract, Filter, Group, IfNone, Operator, Sort, Take, Vote
 from pnyx.runtime.answers import extract
 from pnyx.runtime.candidates import Candidate, FieldValue, Pool
 from pnyx.runtime.operators.numbers import number, total
 from pnyx.runtime.operators.step import Begin, Scope, Step
 
 __all__ = [
-    "prepare_concat", "prepare_dedupe", "prepare_extract", "prepare_filter", "prepare_sort", "prepare_take",
-    "prepare_vote",
+    "prepare_concat", "prepare_dedupe", "prepare_extract", "prepare_filter", "prepare_group", "prepare_sort",
+    "prepare_take", "prepare_vote",
 ]  # fmt: skip
 
 OperatorT = TypeVar("OperatorT", bound=Operator)
@@ -55,20 +55,22 @@ def prepare_extract(step: Step[Extract]) -> Begin:
     return begin
 
 
-def _vote(vote: Vote, pool: Pool) -> Pool:
-    """A candidate without its weight does not vote, as one without the field does not."""
+def _group(group: Vote | Group, pool: Pool) -> Pool:
+    """A candidate without its weight does not count, as one without the field does not."""
     groups: dict[FieldValue, list[Candidate]] = {}
     for candidate in pool:
-        if vote.by in candidate.fields and (vote.weight is None or number(candidate, vote.weight) is not None):
-            groups.setdefault(candidate.fields[vote.by], []).append(candidate)
-    if not groups:
-        return ()
+        if group.by in candidate.fields and (group.weight is None or number(candidate, group.weight) is not None):
+            groups.setdefault(candidate.fields[group.by], []).append(candidate)
     votes: dict[FieldValue, int | float] = {
-        value: len(group) if vote.weight is None else total([number(c, vote.weight) or 0 for c in group])
-        for value, group in groups.items()
+        value: len(members) if group.weight is None else total([number(c, group.weight) or 0 for c in members])
+        for value, members in groups.items()
     }
-    winner = max(votes, key=votes.__getitem__)
-    return (groups[winner][0].having("votes", votes[winner]),)
+    largest = sorted(votes, key=votes.__getitem__, reverse=True)
+    return tuple(groups[value][0].having("votes", votes[value]) for value in largest)
+
+
+def _vote(vote: Vote, pool: Pool) -> Pool:
+    return _group(vote, pool)[:1]
 
 
 def _sort(sort: Sort, pool: Pool) -> Pool:
@@ -108,6 +110,7 @@ def _dedupe(dedupe: Dedupe, pool: Pool) -> Pool:
 
 
 prepare_vote: Callable[[Step[Vote]], Begin] = _pure(_vote)
+prepare_group: Callable[[Step[Group]], Begin] = _pure(_group)
 prepare_sort: Callable[[Step[Sort]], Begin] = _pure(_sort)
 prepare_filter: Callable[[Step[Filter]], Begin] = _pure(_filter)
 prepare_take: Callable[[Step[Take]], Begin] = _pure(_take)

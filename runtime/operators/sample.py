@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import fsum, isfinite
 from types import MappingProxyType
 
-from pnyx.compiler.operators import ModelOperator, Sample
+from pnyx.compiler.operators import DrawingOperator, Sample
 from pnyx.runtime.candidates import Candidate, FieldValue, Pool
 from pnyx.runtime.errors import EngineFailure
 from pnyx.runtime.operators.step import Begin, Scope, Step, Work
@@ -25,7 +25,7 @@ class Draw(Work[Request, Response]):
 
     __slots__ = ("_got", "_operator", "_prefixes")
 
-    def __init__(self, operator: ModelOperator, prefixes: Sequence[str], requests: list[Request]) -> None:
+    def __init__(self, operator: DrawingOperator, prefixes: Sequence[str], requests: list[Request]) -> None:
         self._operator, self._prefixes, n = operator, prefixes, operator.n
         together = n == 1 or (operator.joined and n > 0)
         self.requests = requests if together else [_single(r, k) for r in requests for k in range(n)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from pnyx.compiler.operators import Filter, Operator, Vote
+from pnyx.compiler.operators import Filter, Group, Operator, Vote
 from pnyx.runtime.candidates import Value
 from pnyx.runtime.errors import EmptyPool
 from pnyx.runtime.externs import Invocation, Returned
@@ -133,7 +133,7 @@ def empty_pool(step: Step[Operator]) -> EmptyPool:
 def no_result(step: Step[Operator]) -> EmptyPool:
     """The failure of a pipeline whose last operator, `step`, left nothing."""
     match step.operator:
-        case Vote(by=by):
+        case Vote(by=by) | Group(by=by):
             help = f"no candidate had `{by}` to vote with; see the replies that could not be read"
         case Filter(by=by):
             help = f"no candidate had a `{by}` that passes; `if_none = keep` lets all go on then"

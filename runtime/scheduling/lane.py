@@ -239,6 +239,8 @@ def _checked(request: Request, response: Response, engine: str) -> Response | En
     got, asked, what = len(response.samples), request.n, "samples"
     if request.choices:
         got, asked, what = len(response.probabilities), len(request.choices), "probabilities"
+    elif request.continuations:
+        got, asked, what = len(response.likelihoods), len(request.continuations), "likelihoods"
     if got == asked:
         return response
     return EngineFailure(f"the engine `{engine}` gave {got} {what} where {asked} were asked for", retryable=True)

@@ -203,7 +203,7 @@ def test_data_of_a_benchmark(data: str, read: object) -> None:
         ("code", CodeScore()),
         ("judge(judge)", Judge("judge", None)),
         ("pairwise(judge, baseline = main, prompt = ask_both)", Pairwise("judge", "main", "ask_both")),
-        ("rate", ExternScore("rate")),
+        ("rate", ExternScore("rate", "scores:rate", (("answer", "Text"), ("target", "Text")))),
     ],
 )
 def test_scores_of_a_benchmark(score: str, read: object) -> None:

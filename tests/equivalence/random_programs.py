@@ -23,6 +23,12 @@ prompt compare_prompt(query, candidates, others) = """
     {% endfor %}
     Others: {% for other in others %}{{ other.text }} {% endfor %}
 """
+
+prompt two_prompt(query, a, b) = """
+    {{ query }}
+    A: {{ a.text }} {% if a.critique %}{{ a.critique }}{% endif %}
+    B: {{ b.text }}
+"""
 '''
 _BASE = frozenset({"text", "logprob", "model"})
 
@@ -203,6 +209,70 @@ def _restate(author: _Author, name: str, fields: frozenset[str], most: int) -> N
     author.assign(f"{name} |> as_query |> generate({author.model()}, n = 2, max_tokens = 40)", _BASE, 2)
 
 
+def _compare_two(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    policy = author.draw(st.sampled_from(["keep", "drop", "retry(1) then drop", "retry(1) then keep"]))
+    kind, model = author.number(0, 3), author.model()
+    if kind == 0:
+        author.assign(f"{name} |> tournament({model}, on_fail = {policy})", fields, 1)
+    elif kind == 1:
+        text = f"{name} |> ask({model}, two_prompt, over = neighbours, reads = winner, on_fail = {policy})"
+        author.assign(text, fields, (most + 1) // 2)
+    elif most <= 4:
+        author.assign(f"{name} |> round_robin({model}, on_fail = {policy})", fields | {"wins"}, most)
+
+
+def _group(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    by = author.draw(st.sampled_from(sorted(fields)))
+    weight = author.draw(st.sampled_from(["", ", weight = logprob"]))
+    author.assign(f"{name} |> group(by = {by}{weight})", fields | {"votes"}, most)
+
+
+def _loglik(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    of = author.draw(st.sampled_from(sorted({"text", "answer", "critique"} & fields)))
+    author.assign(f"{name} |> loglik({author.model()}, of = {of})", fields | {"loglik"}, most)
+
+
+def _shuffle(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    n = author.number(1, 3)
+    if author.number(0, 1):
+        author.assign(f"query |> choice_shuffling({author.model()}, n = {n})", _BASE | {"answer", "votes"}, 1)
+    else:
+        model = author.model()
+        one = f"one |> as_query |> generate({model}, max_tokens = 40)"
+        author.assign(f"query |> shuffle_options({n}) |> loglik({model}) |> each one {{ {one} }}", _BASE, n)
+
+
+def _grow_tree(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    """A tree that grows in a loop, where a node may have no children, or there may be no node."""
+    policy = author.draw(st.sampled_from(["uct", "puct", "puct, prior = logprob", "best_first", "levin", "thompson"]))
+    done = author.draw(st.sampled_from(["", ", done = finished"]))
+    model, rounds = author.model(), author.number(1, 3)
+    ends = author.draw(st.sampled_from(["", " until mean(tree, by = logprob) > -25", " until false"]))
+    author.lines.append(f'tree = {name} |> take(2) |> ask({model}, improve_prompt, stop = ".", max_tokens = 30)')
+    author.lines.append(
+        f"loop max {rounds}{ends} {{\n one = tree |> choose({policy}, by = logprob{done})\n"
+        f' more = one |> ask({model}, improve_prompt, n = 2, stop = ".", max_tokens = 30)'
+        " |> filter(logprob, at_least = -40)\n tree = tree |> grow(more, one) }"
+    )
+    author.assign("tree |> sort(by = logprob)", _BASE | {"parent", "finished"}, 8)
+
+
+def _search(author: _Author, name: str, fields: frozenset[str], most: int) -> None:
+    model, judge = author.model(), author.model()
+    budget, policy = author.number(0, 3), author.draw(st.sampled_from(["uct", "best_first", "thompson"]))
+    if author.number(0, 1):
+        text = (
+            f"query |> tree_search({model}, revise(_, {model}, max_tokens = 30), p_yes(_, {judge}), budget = {budget},"
+            f" width = 2, chooser = choose(_, {policy}), enough = 0.9, max_tokens = 30)"
+        )
+    else:
+        text = (
+            f"query |> evolve({model}, p_yes(_, {judge}), population = 2, generations = {min(budget, 2)}, children = 2,"
+            " enough = 0.9, max_tokens = 30)"
+        )
+    author.assign(text, _BASE | {"score"}, 1)
+
+
 _CONDITIONS = [
     "mean(POOL, by = FIELD) > -25",
     "size(POOL) >= 2",
@@ -237,6 +307,13 @@ _STEPS = [
     _extend,
     _redraw,
     _restate,
+    _compare_two,
+    _compare_two,
+    _group,
+    _loglik,
+    _shuffle,
+    _grow_tree,
+    _search,
 ]
 
 

@@ -18,6 +18,7 @@ from pnyx.runtime.engines.simulated import SimulatedEngine, tasks
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
 from pnyx.runtime.session import Session
+from pnyx.runtime.store.locations import open_store
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 QUESTIONS = ["What is 17 * 23?", "Which planet has rings?", "What is 3 + 4 * 5?", "Why is the sky blue?"]
@@ -122,7 +123,8 @@ def test_prompt_tokens_are_predicted_after_ten_questions(path: Path) -> None:
     question takes varies where it decides how often something runs, so there it takes more of them."""
     program = Program.load(path)
     for name in program.pipelines:
-        count = 200 if any(n.bodies for n in program.compile(name).nodes) else 10
+        plan = program.compile(name)
+        count = 200 if plan.states or any(n.bodies for n in plan.nodes) else 10
         measured, fresh = [[t.question for t in tasks(count, seed=seed)] for seed in (1, 2)]
         profile = Profile()
         answers(program.compile(name), questions=measured, profile=profile)
@@ -145,3 +147,27 @@ def test_raising_n_keeps_the_first_samples() -> None:
     few, many = answers(program.compile()), answers(program.compile(choices={"n": 8}))
     for a, b in zip(few, many, strict=True):
         assert a.candidates == b.candidates[:3]
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(source=programs())
+def test_a_store_changes_nothing(source: str, tmp_path: Path) -> None:
+    """Neither what is drawn and kept, nor what is found there again."""
+    plan = Program.parse(source, "main.pnyx").compile()
+    place = str(tmp_path / f"{plan.digest}.sqlite")
+
+    async def with_store() -> list[Result]:
+        engines = {m.name: SimulatedEngine(model=m.id, window=8) for m in plan.models}
+        store = open_store(place)
+        assert store is not None
+        async with store:
+            session = Session(plan, engines, seed=7, window=3, store=store)
+            return [r async for r in session.map([Row(i, q) for i, q in enumerate(QUESTIONS)])]
+
+    plain = [r.to_data() | {"usage": None} for r in answers(plan)]
+    first, again = asyncio.run(with_store()), asyncio.run(with_store())
+    assert [r.to_data() | {"usage": None} for r in first] == plain
+    assert [r.to_data() | {"usage": None} for r in again] == plain
+    assert sum(r.usage.calls - r.usage.cached_calls for r in again) == 0

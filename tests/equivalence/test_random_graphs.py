@@ -40,6 +40,8 @@ def reply(model: str, request: Request, k: int) -> str:
         case Reads.ORDER:
             size = len(request.subject.candidates) if request.subject else 0
             return " > ".join(f"[{(i + chance) % size + 1}]" for i in range(size))
+        case Reads.WINNER:
+            return f"Better: {'AB'[chance % 2]}"
         case Reads.LIST:
             return "\n".join(f"{i + 1}. item {chance % 9 + i}" for i in range(chance % 4))
         case _:
@@ -50,6 +52,9 @@ def answered(model: str, request: Request) -> Response:
     chance = seed_for(request.seed, str(request.messages), model, "", 0)
     if request.reads is Reads.YES:
         return Response(probabilities=(chance % 9 / 9, 0.25 if chance % 3 else 0.0))
+    if request.continuations:
+        likely = tuple((-float(seed_for(0, text, model, "", 0) % 5),) for text in request.continuations)
+        return Response(likelihoods=likely, usage=Usage(prompt=1))
     drawn = range(request.first, request.first + request.n)
     return Response(
         samples=tuple(

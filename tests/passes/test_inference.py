@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pnyx.compiler.inference import TypeFault, result_type
@@ -9,24 +11,31 @@ from pnyx.compiler.operators import (
     Action,
     AnswerKind,
     Ask,
+    Choose,
     Concat,
     Dedupe,
     Extract,
     Filter,
+    Group,
+    Grow,
     IfNone,
     Input,
+    Loglik,
     OnFail,
     Operator,
     Over,
     PromptText,
     Reads,
+    RestoreOption,
     Sample,
+    ShuffleOptions,
     Single,
     Sort,
     Take,
+    TreePolicy,
     Vote,
 )
-from pnyx.compiler.types import CHAT, Pool, Size, Type
+from pnyx.compiler.types import CHAT, Pool, Scalar, Size, Type
 
 PROMPT = PromptText(name="p", params=("query",), user="{{ query }}")
 NEW = frozenset({"text", "logprob", "model"})
@@ -42,6 +51,8 @@ def ask(over: Over, **attributes: object) -> Ask:
 
 DROP = OnFail(then=Action.DROP)
 EACH, ALL, QUERY = Over.EACH, Over.ALL, Over.QUERY
+NEIGHBOURS = ask(Over.NEIGHBOURS, reads=Reads.WINNER)
+PAIRS = ask(Over.PAIRS, reads=Reads.WINNER, into="wins")
 
 
 LISTED = Pool(Size(0, 5), frozenset({"text", "model"}))
@@ -75,6 +86,24 @@ LISTED = Pool(Size(0, 5), frozenset({"text", "model"}))
         (Take(k=2), [pool(1, 5)], pool(1, 2)),
         (Dedupe(), [pool(3, 5)], pool(1, 5)),
         (Concat(), [pool(1, 2, "answer", "score"), pool(3, 3, "score")], pool(4, 5, "score")),
+        (NEIGHBOURS, [CHAT, pool(1, 1, "critique")], pool(1, 1, "critique")),
+        (NEIGHBOURS, [CHAT, pool(0, 6)], pool(0, 3)),
+        (NEIGHBOURS, [CHAT, pool(5)], pool(3)),
+        (replace(NEIGHBOURS, on_fail=DROP), [CHAT, pool(5)], pool(1, 3)),
+        (replace(NEIGHBOURS, on_fail=DROP), [CHAT, pool(4)], pool(0, 2)),
+        (replace(NEIGHBOURS, on_fail=DROP), [CHAT, pool(3, 5)], pool(0, 3)),
+        (PAIRS, [CHAT, pool(2, 3)], pool(2, 3, "wins")),
+        (replace(PAIRS, on_fail=DROP), [CHAT, pool(3)], pool(0, 3, "wins")),
+        (replace(PAIRS, on_fail=DROP), [CHAT, pool(1)], pool(1, 1, "wins")),
+        (Loglik(model="m"), [CHAT, pool(2, 3)], pool(2, 3, "loglik")),
+        (Group(), [pool(3, 3, "answer")], pool(0, 3, "answer", "votes")),
+        (ShuffleOptions(n=3), [CHAT], Pool(Size(3, 3), frozenset({"text", "order"}))),
+        (RestoreOption(), [pool(2, 2, "answer"), Scalar("any")], pool(2, 2, "answer")),
+        (Choose(), [pool(2, 4, "score")], pool(1, 1, "score")),
+        (Choose(), [pool(0, 4, "score")], pool(0, 1, "score")),
+        (Choose(policy=TreePolicy.THOMPSON), [pool(2, 4, "score")], pool(0, 1, "score")),
+        (Choose(done="finished"), [pool(2, 4, "score", "finished")], pool(0, 1, "score", "finished")),
+        (Grow(), [pool(1, 2, "score", "a"), pool(0, 3, "score"), pool(1)], pool(1, 5, "score", "parent")),
     ],
 )
 def test_rule(operator: Operator, inputs: list[Type], expected: Type) -> None:
@@ -101,6 +130,16 @@ def test_rule(operator: Operator, inputs: list[Type], expected: Type) -> None:
         (ask(QUERY, reads=Reads.LIST), [CHAT], "positive `count`"),
         (ask(QUERY, variables=("query",)), [CHAT, pool(1)], "one name"),
         (ask(QUERY, variables=("a",), constants=(("a", 1),)), [CHAT, pool(1)], "one name"),
+        (replace(NEIGHBOURS, variables=("b",)), [CHAT, pool(1), pool(1)], "one name"),
+        (replace(NEIGHBOURS, reads=Reads.TEXT), [CHAT, pool(1)], "cannot give new candidates"),
+        (replace(NEIGHBOURS, into="wins"), [CHAT, pool(1)], "cannot give the field `wins`"),
+        (replace(PAIRS, into=None), [CHAT, pool(1)], "cannot give new candidates"),
+        (replace(PAIRS, over=EACH), [CHAT, pool(1)], "cannot give the field `wins`"),
+        (Loglik(model="m", of="answer"), [CHAT, pool(1)], "has no `answer`"),
+        (ShuffleOptions(n=0), [CHAT], "`n` is 0"),
+        (RestoreOption(), [pool(1, 1, "answer"), pool(1)], "instead of a single value"),
+        (Choose(prior="p"), [pool(1, 1, "score")], "has no `p`"),
+        (Grow(), [pool(1), pool(1), pool(2)], "children have one parent"),
     ],
 )
 def test_fault(operator: Operator, inputs: list[Type], words: str) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pnyx.compiler.operators import Reads, Sampling
 from pnyx.runtime.engines.engine import EngineInfo
-from pnyx.runtime.request import Message, Request, SampledText, Subject
+from pnyx.runtime.request import Message, Request, Response, SampledText, Subject
 from pnyx.runtime.store.keys import Keys, identity_of
-from pnyx.runtime.store.records import Record, decode, encode
+from pnyx.runtime.store.records import Record, decode, encode, records_of
 
 INFO = EngineInfo(engine="e", model="m", context=100)
 ASKED = Request(messages=(Message("user", "Q?"),), n=4, seed=7)
@@ -25,10 +25,19 @@ _samples = st.builds(
     tokens=st.integers(0, 2**31),
     logprobs=_floats,
     finish=st.sampled_from(["stop", "length"]),
+    stopped=st.text(max_size=3),
+)
+_records = st.builds(
+    Record,
+    sample=_samples,
+    prompt=st.integers(0, 2**31),
+    seconds=st.floats(0),
+    probabilities=_floats,
+    likelihoods=st.lists(_floats, max_size=3).map(tuple),
 )
 
 
-@given(st.builds(Record, sample=_samples, prompt=st.integers(0, 2**31), seconds=st.floats(0), probabilities=_floats))
+@given(_records)
 def test_a_record_comes_back_as_it_was(record: Record) -> None:
     assert decode(encode(record)) == record
 
@@ -41,15 +50,23 @@ def test_what_is_no_number_and_what_is_no_text_come_back_too() -> None:
     assert back.logprobs[1] == -math.inf
 
 
-@pytest.mark.parametrize("damage", [lambda d: d[:5], lambda d: b"\xff" + d[1:], lambda d: d[:30]])
+@pytest.mark.parametrize("damage", [lambda d: d[:5], lambda d: b"\xff" + d[1:], lambda d: d[:30], lambda d: d[:37]])
 def test_damage_is_seen(damage: object) -> None:
-    data = encode(Record(SampledText(text="x", tokens=1, logprobs=(0.5,)), 1, 0.0))
+    data = encode(Record(SampledText(text="x", tokens=1, logprobs=(0.5,)), 1, 0.0, likelihoods=((0.25,),)))
     with pytest.raises(ValueError, match="record"):
         decode(damage(data))  # type: ignore[operator]
 
 
 def keys(request: Request, info: EngineInfo = INFO) -> list[bytes]:
     return Keys(info).of(request)
+
+
+def test_what_is_asked_of_a_model_without_drawing_is_one_record() -> None:
+    asked = replace(ASKED, continuations=("so", "not so"))
+    assert len(keys(asked)) == 1
+    assert keys(asked) != keys(replace(ASKED, continuations=("so",)))
+    answer = Response(likelihoods=((-1.0, -2.0), (-3.0,)))
+    assert records_of(answer)[0].likelihoods == answer.likelihoods
 
 
 def test_a_request_for_more_samples_finds_those_of_fewer() -> None:

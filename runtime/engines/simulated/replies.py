@@ -224,8 +224,8 @@ def _order_line(mind: Mind, view: View, candidates: Sequence[str], draw: Draw) -
 
 def _better(mind: Mind, view: View, candidates: Sequence[str], draw: Draw) -> tuple[str, float]:
     """Which of two candidates seems better, and how much; of two that seem alike the first, as real judges tend to."""
-    seen = [mind.judge(view, candidate, draw) for candidate in candidates]
-    return f"Better: {'A' if seen[0] >= seen[1] else 'B'}", seen[0] - seen[1]
+    first, second = (*(mind.judge(view, candidate, draw) for candidate in candidates), 0.0, 0.0)[:2]
+    return f"Better: {'A' if first >= second else 'B'}", first - second
 
 
 def _list_lines(subject: Subject, draw: Draw) -> str:

@@ -30,6 +30,8 @@ _QUIET: Final = {
 }
 _ERROR = re.compile(r"\b\w*(?:Error|Exception): (.+)$", re.MULTILINE)
 _CPU_WINDOW: Final = 64
+_CPU_BLOCK: Final = 32
+"""Tokens. Beginnings of prompts are shared by whole blocks; vLLM's own 128 on a CPU are longer than most questions."""
 _GPU_WINDOW: Final = 256
 _CPU_CACHE: Final = 4  # GiB of keys and values at most, where nobody says
 
@@ -68,7 +70,7 @@ def start(folder: Path, options: EngineOptions) -> Opened:
             enforce_eager=cpu,  # compiling takes minutes there and gains little
             # There a prompt with a seed that is computed in pieces ends the whole engine: its generators have no offset.
             enable_chunked_prefill=False if cpu else None,
-            block_size=int(os.environ.get("BS", "32")) if cpu else None,
+            block_size=_CPU_BLOCK if cpu else None,
             enable_prefix_caching=True,
             scheduling_policy="priority",
             disable_log_stats=True,

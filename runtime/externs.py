@@ -28,8 +28,8 @@ __all__ = ["Externs", "Invocation", "Returned", "load_externs"]
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A call of the function `target` (`module:function`), with arguments by name. `most`: at most so many items of
-    what it gives are looked at."""
+    """A call of the user's function `target` (`module:function`), or, without a colon, of an operator of that name that
+    Pnyx itself carries out; with arguments by name. `most`: at most so many items of what it gives are looked at."""
 
     target: str
     arguments: Mapping[str, object]

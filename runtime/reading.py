@@ -61,6 +61,18 @@ _NAMED = re.compile(
 _AROUND = " \t\r\n.,:;!?\"'()[]{}<>"
 _NOT = r"(?P<no>\b(?:not|never|neither|nor|isn['’]t|than)\s+(?:(?:a|an|the|so|very|at|all)\s+){0,2})?"
 
+# The letters themselves are capitals: "a" is an article.
+_BETTER = re.compile(
+    r"\b(?i:better|best|winner|answer|choice|verdict)\b\s{0,3}(?::|=|(?i:\bis\b))\s{0,3}"
+    r"(?:(?i:answer|candidate|response|option)\s{1,3})?[\[(\"']{0,3}(?P<which>[AB])(?=[\])\"'.,;:\s]*(?:$|\n|(?i:because|since|is)\b))",
+)
+_ONLY_LETTER = re.compile(r"\W*(?:(?i:answer|candidate|response|option)\s{1,3})?[\[(\"']{0,3}(?P<which>[AB])\W*")
+_STATED_BETTER = re.compile(
+    r"(?:^|[.!?\n]|\b(?i:answer|candidate|response|option))\s{0,3}[\[(\"']{0,3}(?P<which>[AB])[\])\"']{0,3}\s{1,3}(?i:is)\s{1,3}"
+    r"(?:(?i:the|clearly|much|slightly|far)\s{1,3}){0,2}(?i:better|best|stronger|superior|preferable|winner)\b"
+)
+_DOUBT = re.compile(r"\b(?:not|never|neither|nor|if|whether|either)\b|n['’]t\b", re.IGNORECASE)
+
 _ITEM = re.compile(r"^(?P<indent>\s*)(?:[-*•+]|\*{0,2}\(?\d{1,3}[.)]\*{0,2})\s+(?P<item>\S.*)$")
 _BARE_MARKER = re.compile(r"\W*\d{1,3}[.)]\W*")
 
@@ -84,6 +96,8 @@ def read(reads: Reads, text: str, *, size: int, count: int | None, options: tupl
             return _passes(_plain(text), size)
         case Reads.CHOICE:
             return _choice(_plain(text), options)
+        case Reads.WINNER:
+            return _winner(_plain(text))
         case Reads.ORDER:
             return _order(_plain(text), size)
         case Reads.LIST:
@@ -199,6 +213,25 @@ def _said(text: str, options: tuple[str, ...]) -> str | None:
         return None
     told = {_option(match["option"], options) for match in found}
     return told.pop() if len(told) == 1 else None
+
+
+def _winner(text: str) -> str | None:
+    """The last "Better: A"; else a reply, or a last line, that is one letter; else sentences that state one, all the
+    same and none in doubt."""
+    named = [found["which"] for found in _BETTER.finditer(text)]
+    if named:
+        return str(named[-1])
+    lines = [line for line in text.splitlines() if line.strip()]
+    alone = _ONLY_LETTER.fullmatch(lines[-1]) if lines else None
+    if alone is not None:
+        return alone["which"]
+    stated = set()
+    for found in _STATED_BETTER.finditer(text):
+        before = re.split(r"[.!?\n]", text[: found.start("which")])[-1]
+        if _DOUBT.search(before):
+            return None
+        stated.add(found["which"])
+    return str(stated.pop()) if len(stated) == 1 else None
 
 
 def _order(text: str, size: int) -> tuple[int, ...] | None:

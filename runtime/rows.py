@@ -22,7 +22,7 @@ from pnyx.runtime.question import RowId, checked
 from pnyx.runtime.request import Message
 from pnyx.runtime.results import ErrorRecord
 
-__all__ = ["FIELDS", "LONGEST_LINE", "Row", "as_rows", "in_thread", "read_rows"]
+__all__ = ["FIELDS", "LONGEST_LINE", "Line", "Row", "as_rows", "in_thread", "read_lines", "read_rows"]
 
 FIELDS = ("question", "query", "prompt", "problem", "input")
 """Where the question is looked for when no field is named."""
@@ -43,6 +43,15 @@ class Row:
     id: RowId = None
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The object on a line, or why there is none. `number` counts from 1, `place` names it."""
+
+    number: int
+    place: str
+    held: dict[str, Any] | ErrorRecord
+
+
 class _NoJson(ValueError):
     """A constant that Python reads and JSON does not have."""
 
@@ -52,31 +61,44 @@ class _Fault(Exception):
         super().__init__(message)
         self.code, self.message, self.help = code, message, help
 
+    def at(self, place: str) -> ErrorRecord:
+        return ErrorRecord(self.code, self.message, place, self.help)
+
 
 def read_rows(stream: BinaryIO, *, field: str | None = None) -> Iterator[Row]:
     """The rows of a binary stream. `field` names the question; without it the first of `FIELDS` that a row has.
 
     A question is a text or a list of messages `{"role": …, "content": …}`. Never raises for what a line holds.
     """
+    for line in read_lines(stream):
+        if isinstance(line.held, ErrorRecord):
+            yield Row(line.number, line.held)
+            continue
+        row_id: RowId = None
+        try:
+            row_id = _row_id(line.held)
+            yield Row(line.number, _question(line.held, field), row_id)
+        except _Fault as fault:
+            yield Row(line.number, fault.at(line.place), row_id)
+
+
+def read_lines(stream: BinaryIO) -> Iterator[Line]:
+    """The JSON objects of a binary stream, one for each line that is not blank. Never raises for what a line holds."""
     name = getattr(stream, "name", None)
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
         number += 1
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
-        row_id: RowId = None
+        place = f"{name}:{number}" if isinstance(name, str) else f"line {number}"
         try:
             if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
                 _skip_line(stream)
                 raise _Fault("R801", f"the row is longer than {LONGEST_LINE >> 20} MB", "shorten it, or leave it out")
-            if not line.strip():
-                continue
-            data = _object(line)
-            row_id = _row_id(data)
-            yield Row(number, _question(data, field), row_id)
+            if line.strip():
+                yield Line(number, place, _object(line))
         except _Fault as fault:
-            place = f"{name}:{number}" if isinstance(name, str) else f"line {number}"
-            yield Row(number, ErrorRecord(fault.code, fault.message, place, fault.help), row_id)
+            yield Line(number, place, fault.at(place))
 
 
 def as_rows(items: Iterable[str | Mapping[str, object]], *, field: str | None = None) -> Iterator[Row]:
@@ -89,7 +111,7 @@ def as_rows(items: Iterable[str | Mapping[str, object]], *, field: str | None = 
             row_id = _row_id(data)
             yield Row(number, _question(data, "question" if isinstance(item, str) else field), row_id)
         except _Fault as fault:
-            yield Row(number, ErrorRecord(fault.code, fault.message, f"row {number}", fault.help), row_id)
+            yield Row(number, fault.at(f"row {number}"), row_id)
 
 
 def _mapped(item: object) -> dict[str, Any]:

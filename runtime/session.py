@@ -33,6 +33,7 @@ from pnyx.runtime.scheduling import Scheduler
 from pnyx.runtime.states import States
 from pnyx.runtime.store import CallStore
 from pnyx.runtime.store.keys import identity_of
+from pnyx.runtime.workshop import Workshop
 
 if TYPE_CHECKING:
     from pnyx.runtime.traces.recorder import Trace
@@ -48,9 +49,11 @@ class Session:
     caller's to close.
 
     `window`: examples in flight at once. `backoff`, `deadline`, `hedge`: as of Scheduler. `profile` gets what is
-    measured. `budget` is of all that the session does, `limits` of each query, beside those of the plan; `models` are
-    the plan's with the sizes and prices that they are counted with. Raises ConfigurationError where a model of the plan
-    has no engine, or a limit cannot be held. `externs` are the user's functions that the plan calls.
+    measured. `budget` is of all that the session does, and `purse` holds it where sessions share one; `limits` are of
+    each query, beside those of the plan; `models` are the plan's with the sizes and prices that they are counted with.
+    `externs` are the user's functions that the plan calls. Raises ConfigurationError where a model of the plan has no
+    engine, or a limit cannot be held; SandboxUnusable (E609) and PassagesUnusable (E610) where the plan acts and this
+    machine does not let it.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Session:
         hedge: float | None = None,
         store: CallStore | None = None,
         budget: Limits | None = None,
+        purse: Purse | None = None,
         limits: Limits | None = None,
         models: Sequence[PlanModel] = (),
         externs: Externs | None = None,
@@ -92,11 +96,11 @@ class Session:
             self._scheduler,
             tariffs(models or plan.models, contexts, self._budget, self.limits),
             store=store,
-            budget=Purse(self._budget) if self._budget else None,
+            budget=purse or (Purse(self._budget) if self._budget else None),
             stopped=self._stop,
             idle=self._wake_all,
         )
-        functions = Functions(externs or Externs({}))
+        functions = Functions(externs or Externs({}), Workshop(plan))
         self._asking = Asking(PreparedPlan(plan), self._calls, functions, seed, self.limits, profile, self.simulated)
         self._window = max(1, window)
         self._draining = False

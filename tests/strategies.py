@@ -12,12 +12,16 @@ from pnyx.compiler.operators import (
     Action,
     AnswerKind,
     Ask,
+    Choose,
     Concat,
     Dedupe,
     Extract,
     Filter,
+    Group,
+    Grow,
     IfNone,
     Input,
+    Loglik,
     OnFail,
     Operator,
     Over,
@@ -28,6 +32,7 @@ from pnyx.compiler.operators import (
     Single,
     Sort,
     Take,
+    TreePolicy,
     Vote,
 )
 from pnyx.compiler.passes.context import typed
@@ -67,6 +72,9 @@ _OTHERS_PROMPT = PromptText(
     name="others",
     params=("query", "candidates", "others"),
     user=_SHOW_ALL + "{% for o in others %}\n- {{ o.text }} {{ o.score }}{% endfor %}",
+)
+_TWO_PROMPT = PromptText(
+    name="two", params=("query", "a", "b"), user="{{ query }}\n{{ a.text }} {{ a.critique }}\n{{ b.text }}"
 )
 _QUERY_PROMPT = PromptText(name="list", params=("query",), user="{{ query }}\nList tests.")
 
@@ -108,7 +116,14 @@ def _all_operators() -> st.SearchStrategy[Operator]:
     fuse = st.builds(Ask, **common, sampling=_samplings, n=_counts, single=st.sampled_from(Single))
     order = st.builds(Ask, **common, reads=st.just(Reads.ORDER), on_fail=_policies)
     listing = st.builds(Ask, **common, reads=st.just(Reads.LIST), count=_counts, on_fail=_policies)
-    return st.one_of(fuse, order, fuse, listing)
+    return st.one_of(fuse, order, fuse, listing, _two_operators())
+
+
+def _two_operators() -> st.SearchStrategy[Operator]:
+    common = {"model": _models, "prompt": st.just(_TWO_PROMPT), "reads": st.just(Reads.WINNER), "on_fail": _policies}
+    neighbours = st.builds(Ask, **common, over=st.just(Over.NEIGHBOURS))
+    pairs = st.builds(Ask, **common, over=st.just(Over.PAIRS), into=st.just("score"))
+    return st.one_of(neighbours, pairs, st.builds(Loglik, model=_models, into=st.just("score")))
 
 
 def _pure_operators(over: Pool) -> st.SearchStrategy[Operator]:
@@ -121,9 +136,11 @@ def _pure_operators(over: Pool) -> st.SearchStrategy[Operator]:
         options.append(st.builds(Sort, by=st.just("logprob"), ascending=st.booleans()))
     if "answer" in over.fields:
         weights = (None, *({"logprob", "score"} & over.fields))
+        options.append(st.builds(Group, weight=st.sampled_from(sorted(weights, key=str))))
         options.append(st.builds(Vote, weight=st.sampled_from(sorted(weights, key=str))))
     if "score" in over.fields:
         options.append(st.builds(Sort))
+        options.append(st.builds(Choose, policy=st.sampled_from(TreePolicy)))
         options.append(st.builds(Filter, by=st.just("score"), at_least=st.just(5.0), if_none=st.sampled_from(IfNone)))
     if "verdict" in over.fields:
         options.append(st.builds(Filter, if_none=st.sampled_from(IfNone)))
@@ -152,7 +169,8 @@ def graphs(draw: st.DrawFn, *, most_nodes: int = 10) -> Graph:
 def _grow(draw: st.DrawFn, query: Node, pools: list[Node], sampled: Callable[[int], Node], label: str) -> Node:
     pool = draw(st.sampled_from(pools[-3:]))
     assert isinstance(pool.type, Pool)
-    match draw(st.sampled_from(("each", "each", "all", "pure", "pure", "concat", "sample", "tests", "others"))):
+    kinds = ("each", "each", "all", "pure", "pure", "concat", "sample", "tests", "others", "tree")
+    match draw(st.sampled_from(kinds)):
         case "each":
             return typed(draw(_each_operators(pool.type)), [query, pool], label=label)
         case "all":
@@ -164,6 +182,9 @@ def _grow(draw: st.DrawFn, query: Node, pools: list[Node], sampled: Callable[[in
             return typed(Concat(), [pool, *others], label=label)
         case "sample":
             return typed(Concat(), [pool, sampled(draw(_counts))], label=label)
+        case "tree":
+            parent = typed(Take(k=1), [pool], label=f"{label}.node")
+            return typed(Grow(), [pool, draw(st.sampled_from(pools)), parent], label=label)
         case "others":
             order, single = draw(st.booleans()), draw(st.sampled_from(Single))
             asked = Ask(

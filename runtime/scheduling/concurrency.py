@@ -19,15 +19,16 @@ class Concurrency:
     def __init__(self, window: int) -> None:
         self.limit = max(1, window)
 
-    def succeeded(self) -> None:
-        """A request was answered."""
+    def succeeded(self, samples: int = 1) -> None:
+        """A request for so many samples was answered."""
 
     def overloaded(self, began: float, now: float) -> None:
         """A request that began at `began` was refused at `now` for being one too many."""
 
 
 class Adaptive(Concurrency):
-    """Grows by one for every answer until the first refusal, then by about one for every full window of answers."""
+    """Grows by one for every sample until the first refusal, so that it doubles with every full window, and then by about
+    one for every full window."""
 
     __slots__ = ("_cut", "_exact", "_most", "_slow_start")
 
@@ -38,8 +39,8 @@ class Adaptive(Concurrency):
         self._slow_start = True
         self._cut = float("-inf")
 
-    def succeeded(self) -> None:
-        self._exact = min(self._exact + (1.0 if self._slow_start else 1.0 / self._exact), float(self._most))
+    def succeeded(self, samples: int = 1) -> None:
+        self._exact = min(self._exact + samples * (1.0 if self._slow_start else 1.0 / self._exact), float(self._most))
         self.limit = int(self._exact)
 
     def overloaded(self, began: float, now: float) -> None:

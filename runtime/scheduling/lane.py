@@ -181,7 +181,7 @@ class Lane:
             if not ticket.tasks:  # otherwise the other one of a hedged pair may still answer
                 self._failed(ticket, outcome)
             return
-        self._concurrency.succeeded()
+        self._concurrency.succeeded(ticket.room)
         if self._hedge is not None:
             self._latencies.append(self._now - ticket.began)
         self._finish(ticket, outcome)

@@ -41,7 +41,7 @@ class Keys:
         self._root = blake2b(identity_of(info).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES)
 
     def of(self, request: Request) -> list[bytes]:
-        """One for every sample; one for choices."""
+        """One for every sample; one for choices, or for continuations."""
         said = self._root.copy()
         parts = [_sampling(request.sampling), _form(_others(request))]
         for message in request.messages:
@@ -51,7 +51,7 @@ class Keys:
         said.update(b"".join(parts))
         first = request.seed + request.first
         made = []
-        for seed in range(first, first + (1 if request.choices else request.n)):
+        for seed in range(first, first + (1 if request.choices or request.continuations else request.n)):
             seeded = said.copy()
             seeded.update(b"seed %d" % seed)
             made.append(seeded.digest())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from array import array
 from dataclasses import dataclass
+from itertools import chain, islice
 from struct import Struct, error
 from typing import Literal
 
@@ -15,9 +16,11 @@ from pnyx.runtime.request import Response, SampledText
 
 __all__ = ["Record", "decode", "encode", "records_of"]
 
-# Form of the record, finish, tokens, tokens of the prompt, how many log-probabilities, how many probabilities, seconds.
-_HEAD = Struct("<BBIIIId")
+# Form of the record, finish, tokens, tokens of the prompt, how many log-probabilities, how many probabilities, seconds,
+# bytes of the stop string, how many continuations; then how many tokens each of these has, and all the numbers.
+_HEAD = Struct("<BBIIIIdII")
 _FORM = 1
+_COUNT = Struct("<I")
 _FINISHES: tuple[Literal["stop", "length"], ...] = ("stop", "length")
 
 
@@ -27,24 +30,27 @@ _NO_SAMPLE = SampledText(text="", tokens=0)
 @dataclass(frozen=True, slots=True)
 class Record:
     """`prompt`: tokens of the prompt. `seconds`: of the engine, for the request that this was a part of. For choices
-    `probabilities` is filled, and the sample is empty."""
+    `probabilities` is filled, for continuations `likelihoods`, and the sample is empty."""
 
     sample: SampledText
     prompt: int
     seconds: float
     probabilities: tuple[float, ...] = ()
+    likelihoods: tuple[tuple[float, ...], ...] = ()
 
 
 def records_of(response: Response) -> list[Record]:
-    """One for each sample; one for the probabilities of choices."""
+    """One for each sample; one for the probabilities of choices, or for the likelihoods of continuations."""
     prompt, seconds = response.usage.prompt, response.seconds
     if response.probabilities:
         return [Record(_NO_SAMPLE, prompt, seconds, response.probabilities)]
+    if response.likelihoods:
+        return [Record(_NO_SAMPLE, prompt, seconds, likelihoods=response.likelihoods)]
     return [Record(sample, prompt, seconds) for sample in response.samples]
 
 
 def encode(record: Record) -> bytes:
-    sample = record.sample
+    sample, stopped = record.sample, record.sample.stopped.encode("utf-8", "surrogatepass")
     head = _HEAD.pack(
         _FORM,
         _FINISHES.index(sample.finish),
@@ -53,28 +59,35 @@ def encode(record: Record) -> bytes:
         len(sample.logprobs),
         len(record.probabilities),
         record.seconds,
+        len(stopped),
+        len(record.likelihoods),
     )
-    text = sample.text.encode("utf-8", "surrogatepass")
-    return b"".join((head, _doubles(sample.logprobs), _doubles(record.probabilities), text))
+    counts = b"".join(_COUNT.pack(len(tokens)) for tokens in record.likelihoods)
+    numbers = (*sample.logprobs, *record.probabilities, *chain.from_iterable(record.likelihoods))
+    return b"".join((head, counts, _doubles(numbers), stopped, sample.text.encode("utf-8", "surrogatepass")))
 
 
 def decode(data: bytes) -> Record:
     """Raises ValueError for bytes that are no record."""
     try:
-        form, finish, tokens, prompt, logprobs, probabilities, seconds = _HEAD.unpack_from(data)
+        form, finish, tokens, prompt, logprobs, probabilities, seconds, stopped, continuations = _HEAD.unpack_from(data)
+        first = _HEAD.size + _COUNT.size * continuations
+        counts = [count for (count,) in _COUNT.iter_unpack(data[_HEAD.size : first])]
     except error:
         raise ValueError("a record is cut off") from None
-    middle = _HEAD.size + 8 * logprobs
-    end = middle + 8 * probabilities
-    if form != _FORM or finish >= len(_FINISHES) or end > len(data):
+    end = first + 8 * (logprobs + probabilities + sum(counts))
+    if form != _FORM or finish >= len(_FINISHES) or len(counts) != continuations or end + stopped > len(data):
         raise ValueError("a record is damaged")
+    numbers = iter(_floats(data[first:end]))
     sample = SampledText(
-        text=data[end:].decode("utf-8", "surrogatepass"),
+        logprobs=tuple(islice(numbers, logprobs)),
+        text=data[end + stopped :].decode("utf-8", "surrogatepass"),
         tokens=tokens,
-        logprobs=_floats(data[_HEAD.size : middle]),
         finish=_FINISHES[finish],
+        stopped=data[end : end + stopped].decode("utf-8", "surrogatepass"),
     )
-    return Record(sample, prompt, seconds, _floats(data[middle:end]))
+    likely = tuple(islice(numbers, probabilities))
+    return Record(sample, prompt, seconds, likely, tuple(tuple(islice(numbers, count)) for count in counts))
 
 
 def _doubles(values: tuple[float, ...]) -> bytes:

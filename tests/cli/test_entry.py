@@ -13,7 +13,10 @@ from pnyx.cli import entry, main
 from pnyx.compiler.diagnostics import CompileError, Diagnostic
 from pnyx.runtime import errors
 
-COMMANDS = ("check", "fmt", "explain", "graph", "compile", "run", "map", "models", "new")
+COMMANDS = (
+    "check", "fmt", "explain", "graph", "compile", "run", "map", "convert", "import", "export", "report", "models",
+    "store", "new", "lsp",
+)  # fmt: skip
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,8 +100,9 @@ def test_failures_are_diagnostics(
 def test_every_runtime_failure_has_a_registered_code() -> None:
     from pnyx.compiler.diagnostics import CODES
 
-    kinds = [kind for name in errors.__all__ if (kind := getattr(errors, name))]
+    kinds = [kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type)]
     assert {kind.code for kind in kinds} <= set(CODES)
+    assert set(CODES) >= errors.ENGINE_CODES
 
 
 def test_a_bug_is_called_one(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pnyx.compiler.operators import (
     Ask,
     Branch,
+    Choose,
     Compute,
     Each,
     Extend,
     FieldOf,
     Filter,
+    Group,
     Input,
+    Loglik,
     Loop,
     Measure,
     MeasureKind,
@@ -24,6 +27,7 @@ from pnyx.compiler.operators import (
     Resample,
     Sample,
     Sort,
+    TreePolicy,
     Vote,
 )
 from pnyx.compiler.plan import Plan, PlanBody, PlanModel, PlanNode, PlanType
@@ -73,6 +77,9 @@ def test_whatever_reads_a_log_probability_needs_it_of_those_who_wrote() -> None:
         Vote(weight="logprob"),
         Resample(n=2, by="logprob"),
         Pick(k=1, by="logprob"),
+        Group(weight="logprob"),
+        Choose(by="logprob"),
+        Choose(policy=TreePolicy.PUCT, prior="logprob"),
         FieldOf(name="logprob"),
         Measure(what=MeasureKind.MEAN, by="logprob"),
     )
@@ -88,6 +95,13 @@ def test_new_candidates_are_those_of_who_was_asked() -> None:
     assert ordered == {"small": {"logprobs"}, "judge": set()}
     probed = needs(node(FIRST, 0), node(Extend(model="judge", into="guess"), 0, 1), node(BY_LOGPROB, 2))
     assert probed == {"small": {"logprobs"}, "judge": {"prefix"}}
+
+
+def test_what_is_said_of_texts_is_needed_of_who_says_it() -> None:
+    found = needs(node(FIRST, 0), node(Loglik(model="judge"), 0, 1), node(BY_LOGPROB, 2))
+    assert found == {"small": {"logprobs"}, "judge": {"continuations"}}
+    winner = ask(Reads.WINNER, over=Over.NEIGHBOURS, into=None)
+    assert needs(node(FIRST, 0), node(winner, 0, 1), node(BY_LOGPROB, 2)) == {"small": {"logprobs"}, "judge": set()}
 
 
 def test_a_loop_carries_what_its_rounds_made() -> None:

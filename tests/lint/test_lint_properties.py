@@ -75,7 +75,7 @@ def test_work_that_the_optimiser_keeps_gets_no_fix(graph: Graph) -> None:
     graph = placed(graph)
     view = View(graph)
     for finding in idle_work(subject_of(graph), view):
-        if finding.fixes:
+        if finding.fixes():
             assert view.without_effect(finding.nodes)
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("grammar", "library", "compiler", "runtime")
 TOP = {
     ".ci", ".gitignore", "LICENSE", "Makefile", "README.md", "benchmarks", "compiler", "docs", "examples", "grammar",
-    "library", "pnyx", "pyproject.toml", "runtime", "tests",
+    "library", "mkdocs.yml", "pnyx", "pyproject.toml", "runtime", "tests",
 }  # fmt: skip
 LONGEST_MODULE = 500
 LONGEST_FUNCTION = 60

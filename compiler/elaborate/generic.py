@@ -89,4 +89,5 @@ def _stand_in(parameter: Parameter, query: Node, index: int, words: Mapping[str,
 
 def _pool(kind: Kind, words: Mapping[str, str]) -> Pool:
     low, high = kind.size or (2, 8)
-    return Pool(Size(low, 1000 if high is None else max(low, high)), frozenset({"text", *(words.get(field, field) for field in kind.fields)}))
+    fields = {"text", *(words.get(field, field) for field in kind.fields)}
+    return Pool(Size(low, 1000 if high is None else max(low, high)), frozenset(fields))

@@ -6,8 +6,9 @@ from itertools import takewhile
 from typing import assert_never, cast
 
 from pnyx.compiler import syntax
+from pnyx.compiler.elaborate.builtin import BUILTINS
 from pnyx.compiler.elaborate.kinds import Parameter, Required, Signature
-from pnyx.compiler.elaborate.scope import ModuleScope, Named
+from pnyx.compiler.elaborate.scope import ModuleScope, Named, in_library
 from pnyx.compiler.elaborate.values import (
     GraphValue,
     ModelValue,
@@ -149,25 +150,21 @@ def _joined(*parts: str) -> str:
 
 
 def _parameter(target: Target, scope: ModuleScope) -> str:
-    signature = scope.signature(target.owner)
+    signature, declaration = scope.signature(target.owner), scope.find(target.owner)
     parameter = signature.parameter(target.name) if signature else None
     if parameter is None:
-        declaration = scope.find(target.owner)
         return {syntax.PipelineDecl: "the question", syntax.PromptDecl: f"variable of the prompt `{target.owner}`"}.get(
             type(declaration), f"parameter of `{target.owner}`"
         )
-    doc = parameter.doc or _borrowed(parameter.name, scope)
+    from_library = declaration is not None and in_library(declaration)
+    doc = _borrowed(parameter.name) if from_library else parameter.doc
     return _joined(code(parameter_label(parameter)), doc, f"parameter of `{target.owner}`")
 
 
-def _borrowed(name: str, scope: ModuleScope) -> str:
+def _borrowed(name: str) -> str:
     """What the built-in operators say of a parameter of that name, which those of the library hand on to them."""
-    for operator in ("generate", "ask", "vote", "filter", "extract"):
-        signature = scope.signature(operator)
-        parameter = signature.parameter(name) if signature else None
-        if parameter is not None and parameter.doc:
-            return parameter.doc
-    return ""
+    known = (BUILTINS[operator].parameter(name) for operator in ("generate", "ask", "vote", "filter", "extract"))
+    return next((parameter.doc for parameter in known if parameter is not None and parameter.doc), "")
 
 
 def comment_above(place: Span) -> str:

@@ -68,6 +68,7 @@ class Observer(Program):
             models=self._models(graph),
             choices={},
             optimised=True,
+            states=self._state_starts(),
         )
 
     def observe_operator(self, declaration: syntax.OpDecl) -> None:

@@ -27,8 +27,8 @@ class Concurrency:
 
 
 class Adaptive(Concurrency):
-    """Grows by one for every sample until the first refusal, so that it doubles with every full window, and then by about
-    one for every full window."""
+    """Grows by one for every sample until the first refusal, so that it doubles with every full window, and then by
+    about one for every full window."""
 
     __slots__ = ("_cut", "_exact", "_most", "_slow_start")
 

@@ -15,6 +15,7 @@ from pnyx.compiler.verify import GraphFault, verify
 from tests.passes.pipelines import archon, layered
 
 QUERY = typed(Input(), [], label="query")
+ANOTHER = node(Input(), [], CHAT, label="q", stream="x")
 DRAFTS = typed(Sample(model="m", n=2), [QUERY], label="generate")
 
 
@@ -43,7 +44,7 @@ def test_accepts_what_is_right() -> None:
         (Graph((QUERY,), (typed(Sample(model="m", joined=True), [QUERY], label="wrong"),)), "cannot be joined"),
         (ask("{{ candidates }}"), "reads `candidates`"),
         (ask("{% if %}"), "cannot be used"),
-        (Graph((QUERY,), (typed(Sample(model="m"), [node(Input(), [], CHAT, label="q", stream="x")], label="g"),)), "second"),
+        (Graph((QUERY,), (typed(Sample(model="m"), [ANOTHER], label="g"),)), "second"),
     ],
 )
 def test_faults(graph: Graph, words: str) -> None:

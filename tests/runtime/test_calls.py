@@ -317,7 +317,7 @@ async def test_what_is_done_with_is_freed_without_the_garbage_collector() -> Non
     gc.disable()
     try:
         await collect(session, rows(30))
-        left = [o for o in gc.get_objects() if isinstance(o, Order | RunningExample | Ticket | Execution)]
+        left = [o for o in gc.get_objects() if type(o) in (Order, RunningExample, Ticket, Execution)]
         assert left == []
     finally:
         gc.enable()

@@ -68,7 +68,7 @@ def start(folder: Path, options: EngineOptions) -> Opened:
             max_model_len=options.context,
             max_num_seqs=window,
             enforce_eager=cpu,  # compiling takes minutes there and gains little
-            # There a prompt with a seed that is computed in pieces ends the whole engine: its generators have no offset.
+            # There a prompt with a seed that is computed in pieces ends the engine: its generators have no offset.
             enable_chunked_prefill=False if cpu else None,
             block_size=_CPU_BLOCK if cpu else None,
             enable_prefix_caching=True,

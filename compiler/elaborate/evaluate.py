@@ -65,6 +65,7 @@ class Elaborator:
         self.frames: list[Frame] = []
         self.query = node(Input(), (), CHAT, label="query")
         self._bodies = [BodyFrame("")]
+        self._unknown_places: set[tuple[str, int]] = set()
         self.reports = 0
         self._steps = 0
         self._nodes = 0
@@ -242,6 +243,11 @@ class Elaborator:
                 return ERROR
 
     def _unknown(self, expression: syntax.Name, environment: Environment) -> None:
+        self.reports += 1
+        place = (expression.span.source.name, expression.span.start)
+        if place in self._unknown_places:  # unrolled: looking for a likely name each time would take the longest
+            return
+        self._unknown_places.add(place)
         likely = self.scope.suggest(expression.name, environment.names())
         self.report(
             "E201",

@@ -79,7 +79,7 @@ class _Loop:
         if made is not None and settled == types:
             self._leave(made, initial)
             return
-        if not found.has_errors:
+        if made is not None and settled is not None:  # otherwise what is wrong has been reported
             self._report_unsettled()
         self.elaborator.poison(self.statement.body, self.environment)
 

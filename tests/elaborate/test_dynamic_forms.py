@@ -478,3 +478,10 @@ def test_extern_operators_become_nodes() -> None:
     assert [d.code for d in errors(body("query |> draw", nothing))] == ["E305"]
     sized = compiled(body("query |> draw", nothing.replace("Pool{text}", "Pool[1..4]{text}")))
     assert (sized.nodes[sized.output].type.low, sized.nodes[sized.output].type.high) == (1, 4)
+
+
+def test_an_unknown_name_in_a_loop_is_one_report_however_often_it_is_elaborated() -> None:
+    before = "op f(pool: Pool{text}) -> Pool { loop max 3 { pool = pool |> revise(nobody) }\npool }"
+    assert [d.code for d in errors(body("query |> generate(small) |> f |> f", before))] == ["E201"]
+    repeated = "x = query |> generate(small)\nrepeat 9k { x = x |> revise(nobody) }\nx"
+    assert [d.code for d in errors(body(repeated))] == ["E201"]

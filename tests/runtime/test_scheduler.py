@@ -236,6 +236,14 @@ def test_one_wave_of_refusals_halves_the_limit_once() -> None:
     assert limit.limit == 33
 
 
+async def test_a_server_that_answers_a_full_limit_gets_twice_as_much() -> None:
+    server = ScriptedEngine(lambda _: "x")
+    server._info = replace(server.info, remote=True)
+    scheduler = Scheduler({"m": server})
+    await asyncio.gather(*(complete(scheduler, "m", request(n=8)) for _ in range(3)))
+    assert server.most_in_flight == 16
+
+
 async def test_a_server_that_refuses_is_asked_less() -> None:
     class Server(ScriptedEngine):
         """Bears four samples at once."""

@@ -114,9 +114,9 @@ class StoreConfig(_Strict):
 
 
 class OtelConfig(_Strict):
-    """Where spans of runs are sent: `endpoint`, the address of a collector of OpenTelemetry that speaks HTTP; `service`,
-    the name that it knows the run by; `content`, whether prompts and replies go there too. Environment variables of
-    OpenTelemetry count before it."""
+    """Where spans of runs are sent: `endpoint`, the address of a collector of OpenTelemetry that speaks HTTP;
+    `service`, the name that it knows the run by; `content`, whether prompts and replies go there too. Environment
+    variables of OpenTelemetry count before it."""
 
     endpoint: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")] | None = None
     service: _Text | None = None

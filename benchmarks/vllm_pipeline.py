@@ -117,7 +117,9 @@ async def measure(options: argparse.Namespace) -> list[tuple[Run, Run]]:
     try:
         await piped(engine, options, questions=2)  # what is loaded once is not counted
         rounds = []
-        print(f"{'':8}{'seconds':>9}{'requests':>10}{'samples':>9}{'prompt':>9}{'cached':>9}{'drawn':>8}{'tokens/s':>10}")
+        print(
+            f"{'':8}{'seconds':>9}{'requests':>10}{'samples':>9}{'prompt':>9}{'cached':>9}{'drawn':>8}{'tokens/s':>10}"
+        )
         for _ in range(options.rounds):
             pnyx, asked = await piped(engine, options, questions=options.questions)
             show("Pnyx", pnyx)
@@ -171,8 +173,8 @@ async def issued_freely(engine: Any, asked: list[tuple[list[int], Any]]) -> Run:
 
     async def draw(number: int, prompt: list[int], parameters: Any) -> Any:
         output = None
-        async for output in model.generate({"prompt_token_ids": prompt}, parameters, f"bare-{number}"):
-            pass
+        async for piece in model.generate({"prompt_token_ids": prompt}, parameters, f"bare-{number}"):
+            output = piece
         return output
 
     began = time.perf_counter()
@@ -194,7 +196,7 @@ def counted(seconds: float, drawn: list[Any]) -> Run:
 def question(number: int) -> str:
     goods, price, count = GOODS[number % len(GOODS)], number % 7 + 2, number + 11
     return (
-        f"A shop sells {goods} at {price} coins each. On Monday it sells {count} of them, and on Tuesday twice as many. "
+        f"A shop sells {goods} at {price} coins each. On Monday it sells {count} of them, on Tuesday twice as many. "
         f"How many coins does it take in on the two days? Explain each step."
     )
 

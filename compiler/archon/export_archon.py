@@ -130,8 +130,7 @@ def _warn(layers: list[list[Found]], diagnostics: Diagnostics) -> None:
     for layer in layers:
         for found in layer:
             span = found.node.span
-            if span is None:
-                continue
+            assert span is not None, "what a program says stands somewhere"
             if found.unlike_policy:
                 message = f"`on_fail` of `{called(found.node)}` stays behind"
                 remarks.add("W735", message, span, help=_POLICIES[found.kind])

@@ -39,11 +39,6 @@ class Kind(StrEnum):
         return self not in (Kind.CRITIC, Kind.TEST_GENERATOR)
 
     @property
-    def shows_critiques(self) -> bool:
-        """Whether the prompt of the component has the critiques of the candidates."""
-        return self in (Kind.RANKER, Kind.FUSER)
-
-    @property
     def keeps_critiques(self) -> bool:
         """Whether the critiques it read still belong to the candidates it writes."""
         return self in (Kind.RANKER, Kind.VERIFIER)

@@ -107,7 +107,8 @@ class _Walk:
         critics = [part for part in parts if not part.component.kind.writes_candidates]
         if writing:
             self._replace(writing, is_last=is_last)
-        elif self._pool is not None:
+        else:
+            assert self._pool is not None, "a critic without candidates is a fault"
             self._pool = Stage((critics[0],), self._pool, self._pool.most, critiqued=False)
             self._critic, self._replaced = critics[0].component, None
         for part in critics if writing else critics[1:]:

@@ -158,12 +158,11 @@ def _judging(component: Component, model: str, before: int, *, tested: bool) -> 
         case Kind.VERIFIER:
             verified = _call(f"verify{suffix}", model, tests, rest, f"on_fail = {_TRIES} keep")
             return [verified, f"take({first})"] if first is not None and first < before else [verified]
-        case Kind.TEST_EVALUATOR:
+        case kind:
+            assert kind is Kind.TEST_EVALUATOR, f"a {kind} writes texts of its own"
             judged = _call("judge_tests", model, "tests", rest, f"on_fail = {_TRIES} keep")
             best = first or component.top_k or before
             return [judged, f"top({best}, by = passes)" if best < before else "sort(by = passes)"]
-        case _:
-            raise AssertionError(f"a {component.kind} writes texts of its own")
 
 
 def _call(operator: str, *arguments: str) -> str:

@@ -10,6 +10,7 @@ from pnyx.compiler.elaborate.builtin import BUILTINS
 from pnyx.compiler.elaborate.kinds import Parameter, Required, Signature
 from pnyx.compiler.elaborate.scope import ModuleScope, Named, in_library
 from pnyx.compiler.elaborate.values import (
+    ErrorValue,
     GraphValue,
     ModelValue,
     OpValue,
@@ -17,7 +18,6 @@ from pnyx.compiler.elaborate.values import (
     PromptValue,
     Symbol,
     Value,
-    describe,
 )
 from pnyx.compiler.language_server.arena import Placement
 from pnyx.compiler.language_server.occurrences import Origin, Target
@@ -180,6 +180,7 @@ def comment_above(place: Span) -> str:
 
 def worth(value: Value) -> str:
     """A value, or the type of one that exists only while the program runs."""
+    assert not isinstance(value, ErrorValue), "what could not be evaluated is worth nothing"
     match value:
         case GraphValue():
             return str(value.node.type)
@@ -204,4 +205,4 @@ def worth(value: Value) -> str:
         case int() | float():
             return str(value)
         case _:
-            return describe(value)
+            assert_never(value)

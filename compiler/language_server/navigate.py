@@ -88,12 +88,13 @@ def _symbol(view: View, declaration: Named) -> lsp.DocumentSymbol:
         for o in occurrences(declaration, view.analysis.scope)
         if o.definition and o.target.origin in (Origin.LOCAL, Origin.PARAMETER) and _is_first(o, declaration)
     ]
+    plain = type(declaration).__name__.removesuffix("Decl").lower()
     return lsp.DocumentSymbol(
         declaration.name,
         _kind_of(declaration),
         view.range(declaration.span),
         view.range(declaration.name_span),
-        detail=type(declaration).__name__.removesuffix("Decl").lower(),
+        detail=declaration.kind if isinstance(declaration, syntax.SettingsDecl) else plain,
         children=inner,
     )
 

@@ -77,7 +77,7 @@ class Observer(Program):
             self.observe(pipeline)
             if self.worth.at(declaration.body.span):
                 return
-        check_alone(declaration, self._scope, self._site_names, Diagnostics(), self._elaborator)
+        check_alone(declaration, self._scope, self._site_names, Diagnostics(), self._standing_in)
 
     def observe_uses(self, declaration: syntax.Declaration) -> None:
         """A declaration that runs only where others use it, as the first pipeline does that reaches it."""
@@ -92,13 +92,19 @@ class Observer(Program):
     def _elaborator(self, assignment: Assignment, found: Diagnostics) -> Elaborator:
         return _Recorder(self._scope, assignment, found, self.worth)
 
+    def _standing_in(self, assignment: Assignment, found: Diagnostics) -> Elaborator:
+        return _Recorder(self._scope, assignment, found, self.worth, only_types=True)
+
 
 class _Recorder(Elaborator):
-    """Notes what it finds outside of the standard library."""
+    """Notes what it finds outside of the standard library. `only_types`: numbers, words and the like are made up."""
 
-    def __init__(self, scope: ModuleScope, assignment: Assignment, found: Diagnostics, worth: Worth) -> None:
+    def __init__(
+        self, scope: ModuleScope, assignment: Assignment, found: Diagnostics, worth: Worth, *, only_types: bool = False
+    ) -> None:
         super().__init__(scope, assignment, found)
         self._worth = worth
+        self._only_types = only_types
 
     def evaluate(self, expression: syntax.Expr, environment: Environment, *, words: bool = False) -> Value:
         value = super().evaluate(expression, environment, words=words)
@@ -118,7 +124,8 @@ class _Recorder(Elaborator):
         return made
 
     def _note(self, span: Span, value: Value) -> None:
-        if value is not ERROR and not (self.frames and in_library(self.frames[-1].declaration)):
+        made_up = self._only_types and not isinstance(value, GraphValue)
+        if value is not ERROR and not made_up and not (self.frames and in_library(self.frames[-1].declaration)):
             self._worth.values[_place(span)].append(value)
 
 

@@ -57,10 +57,9 @@ class Server(LanguageServer):
         self.publish(item.uri)
 
     def changed(self, params: lsp.DidChangeTextDocumentParams) -> None:
-        document = self.documents.get(params.text_document.uri)
-        if document is not None:
-            document.change(params.content_changes, params.text_document.version)
-            self._publish_soon(document.uri, PAUSE)
+        document = self.documents[params.text_document.uri]
+        document.change(params.content_changes, params.text_document.version)
+        self._publish_soon(document.uri, PAUSE)
 
     def closed(self, uri: str) -> None:
         self.documents.pop(uri, None)

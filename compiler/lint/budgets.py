@@ -29,10 +29,8 @@ def exceeded_limits(subject: Subject) -> Iterator[Finding]:
 
 
 def _exceeded(subject: Subject, default: Variant, others: list[Variant], written: syntax.Number) -> Iterator[Finding]:
-    limited = [(n, v) for n, v in asdict(read_limits([written], Diagnostics())).items() if v is not None]
-    if not limited:
-        return
-    ((quantity, limit),) = limited
+    # A sound program is linted, so each amount that is written is one limit.
+    ((quantity, limit),) = [(n, v) for n, v in asdict(read_limits([written], Diagnostics())).items() if v is not None]
     cost = _cost(subject, default, quantity)
     if cost is None:
         return

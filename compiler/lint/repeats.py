@@ -78,11 +78,10 @@ def _leaves_alone(between: Node, current: Node) -> bool:
             return field != by
         case Extract():
             return field not in ("text", "answer")
-        case Ask() as ask:
+        case ask:
+            assert isinstance(ask, Ask), "doing anything else twice is not doing it once"
             shown = prompt_reads(ask.prompt, "candidate")
             return field is None or (field != ask.into and shown is not None and field not in shown)
-        case _:
-            return False
 
 
 def overwritten_fields(subject: Subject, view: View) -> Iterator[Finding]:  # noqa: ARG001

@@ -43,8 +43,8 @@ class View:
     def _places(self) -> dict[tuple[str, int, int], list[Node]]:
         places: dict[tuple[str, int, int], list[Node]] = {}
         for current in self.nodes:
-            if current.span is not None:
-                places.setdefault(_key(current.span), []).append(current)
+            assert current.span is not None
+            places.setdefault(_key(current.span), []).append(current)
         return places
 
     def at(self, span: Span) -> tuple[Node, ...]:

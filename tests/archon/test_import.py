@@ -176,6 +176,12 @@ def test_what_is_said_of_a_configuration(text: str, messages: list[str]) -> None
     assert all(d.span is not None for d in found)
 
 
+def test_of_many_faults_the_first_hundred_are_told() -> None:
+    program, found = imported(_config([_component("generator", model=" ")] * 150))
+    assert program is None
+    assert [d.code for d in found] == ["E621"] * 100
+
+
 def test_lists_of_models_that_come_again_have_a_name() -> None:
     first = [_component("generator", model=f"m{i}") for i in range(3)]
     second = [_component("fuser", model=f"m{i}") for i in (2, 1, 0)]

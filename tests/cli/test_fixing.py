@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from pnyx.cli.entry import main
+from pnyx.compiler import repair as repairing
+from pnyx.compiler.program import Program
+from pnyx.compiler.repair import same_plans
+from pnyx.compiler.source import Source
 
 PROGRAM = """model small = "a"
 model judge = "b"
@@ -45,6 +49,33 @@ def test_fix_does_what_is_safe_and_says_so(file: Path, capsys: pytest.CaptureFix
     assert main(["check", "--fix", "main.pnyx"]) == 0
     assert file.read_text() == FIXED
     assert capsys.readouterr().out == "ok: 1 pipeline\n"
+
+
+def test_a_fix_that_would_ask_something_else_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a lint believes of its fix, the plans decide; and looking for another one comes to an end."""
+    monkeypatch.setattr(repairing, "same_plans", lambda one, other: False)
+    assert repairing.repair(Source("main.pnyx", PROGRAM)) == repairing.Repair(PROGRAM, ())
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (PROGRAM.replace("n = 3", "n = 1 + 2"), True),
+        (PROGRAM.replace("n = 3", "n = 4"), False),
+        (PROGRAM.replace("pipeline main", "pipeline other"), False),
+        (PROGRAM.replace("n = 3", "n = tune(3, 4)"), False),
+        (PROGRAM.replace("small, n", "nobody, n"), False),
+    ],
+)
+def test_programs_are_the_same_where_they_ask_the_same(changed: str, same: bool) -> None:
+    assert same_plans(Program.parse(PROGRAM), Program.parse(changed)) is same
+
+
+def test_programs_with_too_many_ways_of_closing_choices_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned = PROGRAM.replace("n = 3", "n = tune(3, 4)")
+    assert same_plans(Program.parse(tuned), Program.parse(tuned))
+    monkeypatch.setattr(repairing, "MOST_PLANS", 1)
+    assert not same_plans(Program.parse(tuned), Program.parse(tuned))
 
 
 def test_diff_changes_nothing(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from pnyx.compiler.declarations import (
     Normalized,
     Numeric,
     Objective,
+    OwnScore,
     Pairwise,
     ReasoningGym,
     RegexScore,
@@ -213,6 +214,12 @@ def test_scores_of_a_benchmark(score: str, read: object) -> None:
     unused = {d.span.text for d in program.check() if d.span}
     assert unused == {"kept"} | (set() if "ask_both" in score else {"ask_both"})
     assert program.benchmarks["b"].score == read
+
+
+def test_data_that_score_themselves_need_no_score() -> None:
+    text = f"{PIPELINES}benchmark b {{\n    data = DATA\n}}\n"
+    assert Program.parse(text.replace("DATA", 'reasoning_gym("gsm_symbolic")')).benchmarks["b"].score == OwnScore()
+    assert Program.parse(text.replace("DATA", "humaneval()")).benchmarks["b"].score == CodeScore()
 
 
 def test_the_other_settings_of_a_benchmark() -> None:

@@ -134,6 +134,11 @@ def test_an_imported_pipeline_compiles_where_it_is_named(folder: Path) -> None:
         ('"."', "there is no file `.`", "a path starts at the folder of the file that imports it"),
         ('"/dev/zero"', "there is no file `/dev/zero`", "a path starts at the folder of the file that imports it"),
         ("std.vote", "there is no file `std/vote.pnyx`", "the standard library is there without an import"),
+        (
+            f'"{"long" * 80}.pnyx"',
+            f"there is no file `{'long' * 80}.pnyx`",
+            "a path starts at the folder of the file that imports it",
+        ),
         ('"a\\u{0}b"', "there is no file `a\0b`", "a path starts at the folder of the file that imports it"),
     ],
 )
@@ -144,6 +149,17 @@ def test_a_file_that_is_not_there(folder: Path, form: str, message: str, help: s
     assert (found.code, found.message, found.help) == ("E601", message, help)
     assert found.span is not None
     assert found.span.text == form
+
+
+def test_a_program_that_is_not_there_says_where_to_look(folder: Path) -> None:
+    _write(main=MODEL)
+    for name, help in (
+        ("nowhere/main.pnyx", "there is no folder `nowhere`"),
+        ("mian.pnyx", "did you mean `main.pnyx`?"),
+        ("else.pnyx", "check the path"),
+    ):
+        (found,) = Program.load(name).check()
+        assert (found.code, found.help) == ("E601", help)
 
 
 def test_a_likely_file_is_a_fix(folder: Path) -> None:

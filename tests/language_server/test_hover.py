@@ -28,8 +28,8 @@ op used(pool: Pool{text}, by: Op, fast: Bool) -> Pool {
     pool |> by
 }
 
-op unused(many: Int) {
-    many + 1
+op unused(pool: Pool{text}, many: Int) {
+    pool |> take(many + 1)
 }
 
 # The one.
@@ -92,6 +92,12 @@ def test_what_a_place_tells(place: str, within: int, shown: str) -> None:
 
 def test_a_parameter_of_ones_own_borrows_no_explanation() -> None:
     assert told("by: Op").endswith("```pnyx\nby: Op\n```\n\nparameter of `used`")
+
+
+def test_an_operator_that_nothing_calls_has_types_and_no_numbers() -> None:
+    assert told("pool |> take(many").startswith("```pnyx\nPool[")
+    assert told("many + 1") == "```pnyx\nmany: Int\n```\n\nparameter of `unused`"
+    assert told("many + 1", 5) == ""
 
 
 def test_hover_outside_of_declarations_tells_nothing() -> None:

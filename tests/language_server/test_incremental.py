@@ -194,6 +194,38 @@ def test_a_finding_follows_the_model_that_it_points_at() -> None:
         assert session.check(edited) == from_scratch(edited)
 
 
+def test_a_finding_about_a_declaration_that_left_is_looked_for_again() -> None:
+    """The model stands first in the file, so nothing that is still there was read before it."""
+    session = Session()
+    text = PROGRAM.lstrip().replace("context = 8192", "context = 40")
+    head, _, rest = text.partition("\n")
+    text = "\n".join([rest.partition("\n")[0], head, rest.partition("\n")[2]])
+    assert text.startswith("model judge")
+    for edited in (text, text.replace('"smollm2-135m" {', '"smollm2-13" {'), text):
+        found = session.check(edited)
+        assert any("W716" in str(diagnostic) for diagnostic in found)
+        assert found == from_scratch(edited)
+
+
+def test_names_that_nothing_uses_are_found_again() -> None:
+    session = Session()
+    text = PROGRAM + "\nlet spare = 1\n"
+    inside = text.replace("    drafts |> both(judge)", "    idle_one = drafts\n    drafts |> both(judge)")
+    for edited in (text, inside, f"# moved\n{inside}", PROGRAM):
+        found = session.check(edited)
+        assert sum("W702" in str(diagnostic) for diagnostic in found) == edited.count("spare") + edited.count(
+            "idle_one"
+        )
+        assert found == from_scratch(edited)
+
+
+def test_two_arenas_are_never_equal() -> None:
+    one, other = Arena("main.pnyx"), Arena("main.pnyx")
+    assert one != other
+    assert {one, other, one} == {other, one}
+    assert len({one, other, one}) == 2
+
+
 def test_what_an_operator_does_matters_to_those_that_use_it() -> None:
     session = Session()
     broken = PROGRAM.replace("|> grade(model", "|> critique(model")

@@ -101,6 +101,32 @@ def test_yaml_has_diagnostics(client: Client) -> None:
     assert client.at("hover", (3, 8), "slip.yaml") is None
 
 
+def test_yaml_has_no_answers_to_what_is_asked_about_pnyx(client: Client) -> None:
+    client.open("models: {small: smollm2-135m}\n", "quiet.yaml")
+    assert client.at("completion", (0, 10), "quiet.yaml") is None
+    assert client.at("prepareRename", (0, 10), "quiet.yaml") is None
+    assert client.at("rename", (0, 10), "quiet.yaml", newName="tiny") is None
+    assert client.about("formatting", "quiet.yaml", options={"tabSize": 4, "insertSpaces": True}) is None
+
+
+def test_a_fault_of_an_imported_file_is_shown_at_the_start_with_its_place(client: Client) -> None:
+    (client.folder / "broken.pnyx").write_text("\nmodle small\n")
+    (found,) = client.open('import "broken.pnyx"\n' + SOUND, "importer.pnyx")
+    assert found["code"] == "E101"
+    assert found["range"]["start"] == found["range"]["end"] == {"line": 0, "character": 0}
+    (place,) = found["relatedInformation"]
+    assert place["location"]["uri"] == client.uri("broken.pnyx")
+    assert place["location"]["range"]["start"]["line"] == 1
+
+
+def test_a_document_that_was_never_opened_is_not_asked_about(client: Client) -> None:
+    document = {"uri": client.uri("ghost.pnyx"), "version": 2}
+    client.tell("textDocument/didChange", textDocument=document, contentChanges=[whole(SOUND)])
+    assert client.at("hover", (0, 0), "ghost.pnyx") is None
+    nowhere = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+    assert client.about("codeAction", "ghost.pnyx", range=nowhere, context={"diagnostics": []}) is None
+
+
 def test_a_closed_document_has_no_diagnostics(client: Client) -> None:
     assert codes(client.open("modle x", "closed.pnyx")) == ["E101"]
     client.tell("textDocument/didClose", textDocument={"uri": client.uri("closed.pnyx")})
@@ -115,6 +141,7 @@ def test_saving_a_file_checks_those_that_import_it(client: Client) -> None:
     text = 'import "shared.pnyx"\n' + SOUND.replace("generate(small)", "generate(small, n = 2) |> one")
     assert client.open(text, "user.pnyx") == []
     parts.write_text("op two(pool: Pool{text}) -> Pool {\n    pool |> take(1)\n}\n")
+    client.tell("textDocument/didSave", textDocument={"uri": client.uri("user.pnyx")})
     client.tell("textDocument/didSave", textDocument={"uri": client.uri("shared.pnyx")})
     assert codes(client.diagnostics("user.pnyx")) == ["E201"]
 

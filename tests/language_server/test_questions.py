@@ -163,6 +163,7 @@ def test_completion_brings_what_must_be_filled_in(client: Client) -> None:
     assert found["generate"]["insertText"] == "generate(${1:small})"
     resolved = client.ask("completionItem/resolve", **found["generate"])
     assert "Samples answers" in resolved["documentation"]["value"]
+    assert client.ask("completionItem/resolve", **found["tune"]) == found["tune"]
 
 
 def test_completion_of_declarations_types_and_templates(client: Client) -> None:
@@ -314,6 +315,11 @@ def test_renaming_a_field_parameter_renames_it_in_types(client: Client) -> None:
 def test_rename_refuses(editor: Client, used: tuple[int, int], name: str, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         editor.at("rename", used, newName=name)
+
+
+def test_a_name_that_cannot_be_renamed_is_refused_before_another_is_typed(editor: Client) -> None:
+    with pytest.raises(Refused, match="belongs to the standard library"):
+        editor.at("prepareRename", place("fuse"))
 
 
 def test_formatting(client: Client) -> None:

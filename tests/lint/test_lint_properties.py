@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,11 @@ from pnyx.compiler.lint.subject import Finding
 from pnyx.compiler.lint.view import View
 from pnyx.compiler.passes import PassContext, optimise
 from pnyx.compiler.passes.drop_dead_nodes import drop_dead_nodes
-from pnyx.compiler.plan import Plan
+from pnyx.compiler.plan import Plan, PlanNode
 from pnyx.compiler.program import Program
 from pnyx.compiler.repair import repair, same_plans
 from pnyx.compiler.source import Source, Span
+from pnyx.compiler.syntax import PipelineDecl
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 SLOW = [HealthCheck.too_slow]
@@ -90,8 +91,10 @@ def test_a_repair_of_an_example_changes_no_answer(path: Path) -> None:
     """Also where somebody has put idle work into it."""
     text = path.read_text()
     check_repair(text)
-    idle = "\n    |> take(100)\n}\n" if "\n    |> " in text.rpartition("{")[2] else " |> take(100)\n}\n"
-    busy = text.rstrip().removesuffix("}").rstrip() + idle
+    *_, last = (d for d in Program.parse(text, "main.pnyx").module.declarations if isinstance(d, PipelineDecl))
+    head, tail = text[: last.span.end - 1].rstrip(), text[last.span.end :]
+    idle = "\n    |> take(100)\n}" if "\n    |> " in head.rpartition("{")[2] else " |> take(100)\n}"
+    busy = head + idle + tail
     repaired = check_repair(busy)
     assert same_plans(Program.parse(text, "main.pnyx"), Program.parse(repaired, "main.pnyx"))
 
@@ -114,8 +117,19 @@ def check_repair(text: str) -> str:
 
 def _with_streams(plan: Plan, like: Plan) -> Plan:
     """The plan, drawing from the streams of another: what is written before a sample names its stream."""
-    nodes = [a.model_copy(update={"stream": b.stream}) for a, b in zip(plan.nodes, like.nodes, strict=True)]
-    return plan.model_copy(update={"nodes": tuple(nodes)})
+    return plan.model_copy(update={"nodes": _with_streams_of(plan.nodes, like.nodes)})
+
+
+def _with_streams_of(nodes: Sequence[PlanNode], like: Sequence[PlanNode]) -> tuple[PlanNode, ...]:
+    """Those of bodies, too."""
+    given = []
+    for one, other in zip(nodes, like, strict=True):
+        bodies = [
+            body.model_copy(update={"nodes": _with_streams_of(body.nodes, same.nodes)})
+            for body, same in zip(one.bodies, other.bodies, strict=True)
+        ]
+        given.append(one.model_copy(update={"stream": other.stream, "bodies": tuple(bodies)}))
+    return tuple(given)
 
 
 @pytest.mark.parametrize(

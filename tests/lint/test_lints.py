@@ -9,6 +9,7 @@ import pytest
 from lint.programs import found
 
 from pnyx.compiler.diagnostics import CODES
+from pnyx.compiler.lint import choices
 from pnyx.compiler.program import Program
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
@@ -200,6 +201,54 @@ def test_money_is_held_against_its_limit() -> None:
     (warning,) = found("query |> generate(paid)", priced, "pipeline main(query) limit $0.001")
     assert warning.code == "W710"
     assert re.search(r"takes about \$0\.\d+, and its limit is \$0\.001", warning.message)
+
+
+def test_arms_of_a_match_that_are_the_same() -> None:
+    (warning,) = found("n = match 2 { 1 => 3\n2 => 3\n_ => 3 }\nquery |> generate(small, n = n)")
+    assert (warning.code, warning.message) == ("W712", "all arms of this `match` are the same")
+    assert found("n = match 2 { 1 => 3\n2 => 4\n_ => 3 }\nquery |> generate(small, n = n)") == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (f"x = {FOUR}\ntake(x, 9)", "W701"),
+        (f"x = {FOUR}\nsort(sort(x, by = logprob), by = logprob)", "W707"),
+        (f"{FOUR} |> rank(judge, keep = 4 + 5)", "W701"),
+        (f"idle = query |> generate(judge, n = tune(1, 2))\n{FOUR}", "W702"),
+        (f"idle = query |> generate(judge)  # why\n{FOUR}", "W702"),
+    ],
+)
+def test_what_cannot_be_taken_out_without_a_thought_has_no_safe_fix(body: str, code: str) -> None:
+    (warning,) = [d for d in found(body) if d.code == code]
+    assert [fix for fix in warning.fixes if fix.safe] == []
+
+
+def test_an_unused_name_in_yaml_is_told_and_stays() -> None:
+    text = "models: {small: a}\npipelines:\n  main:\n    - {set: idle, to: 3}\n    - generate: small\n"
+    (warning,) = Program.parse(text, "main.yaml").check()
+    assert (warning.code, warning.fixes) == ("W702", ())
+
+
+def test_only_work_that_is_near_is_work_again() -> None:
+    """A reader would not look further back either."""
+    loop = "repeat TIMES { x = x |> filter(logprob, at_least = -9) }"
+    body = f"x = {FOUR} |> sort(by = logprob)\n{loop}\nx |> sort(by = logprob)"
+    assert "W707" in [d.code for d in found(body.replace("TIMES", "3")) if d.span and "sort" in d.span.text]
+    assert "W707" not in [d.code for d in found(body.replace("TIMES", "70")) if d.span and "sort" in d.span.text]
+
+
+def test_the_calls_of_each_wasted_stage_are_told() -> None:
+    body = f"{FOUR} |> critique(judge) |> assess(small) |> ask(judge, plain, over = all)"
+    told = [d.message.partition(": ")[2] for d in found(body) if d.code == "W705"]
+    assert told == ["4 calls a question"] * 2
+
+
+def test_choices_with_too_many_combinations_are_not_called_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "a = tune(1, 2)\nn = if true { 3 } else { a }\nquery |> generate(small, n = n)"
+    assert [d.code for d in found(body)] == ["W709"]
+    monkeypatch.setattr(choices, "MOST_COMBINATIONS", 1)
+    assert found(body) == ()
 
 
 def test_a_faulty_file_is_not_linted() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,14 @@ def test_a_thousand_lines_are_read_fast() -> None:
     assert time.process_time() - start < 0.5
     assert len(module.declarations) == 200
     assert not diagnostics
+
+
+def test_a_grammar_that_cannot_be_cached_is_read_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code = "from pnyx.compiler.program import Program; print(Program.parse('let a = 1').module.declarations[0].name)"
+    environment = {**os.environ, "PNYX_CACHE": str(tmp_path / "file" / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("a\n", "")
 
 
 def test_lark_is_imported_only_to_parse() -> None:

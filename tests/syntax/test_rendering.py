@@ -78,6 +78,19 @@ error[E301]: wrong
     )
 
 
+def test_three_labels_on_one_line_hang_below_each_other() -> None:
+    labels = (_label(PROGRAM, "small, n", "the model"), _label(PROGRAM, "8)", "how many"))
+    diagnostic = Diagnostic("E301", "three places", _label(PROGRAM, "generate", "the call"), labels)
+    assert _shown(diagnostic).endswith(
+        """
+ 6 |     q |> generate(small, n = 8)
+   |          ^^^^^^^^ --------   -- how many
+   |          |        |
+   |          |        the model
+   |          the call"""
+    )
+
+
 def test_one_line_between_two_labels_is_shown() -> None:
     source = Source("a", "one\ntwo\nthree\n")
     shown = render(Diagnostic("E101", "m", _label(source, "one"), (_label(source, "three"),)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,30 @@ def test_a_text_with_comments_and_odd_spaces_survives_formatting(module: Module,
     assert after == before
     assert sorted(c.text.rstrip() for c in after.comments) == sorted(c.text.rstrip() for c in before.comments), once
     assert format_source(Source("<test>", once), Diagnostics()) == once
+
+
+def test_comments_among_operands_stay_where_they_are() -> None:
+    text = """\
+let a = [
+    (
+        1
+        # below one
+        + 2 * 3
+        # last
+    ),
+    4,
+]
+"""
+    assert format_source(Source("<test>", text), Diagnostics()) == text
+    loose = "let a = [(1 \n# below one\n + 2 * 3\n  # last\n), 4]\n"
+    assert format_source(Source("<test>", loose), Diagnostics()) == text
+
+
+def test_comments_of_another_text_are_not_mixed_in() -> None:
+    """A tree put together from two texts: places in the one say nothing of the other."""
+    one, other = _read("# of one\nlet a = [1, 2]\n"), _read("# of other\nlet b = [3, 4]\nlet c = 5\n")
+    merged = replace(one, declarations=other.declarations)
+    assert format_module(merged) == "let b = [3, 4]\nlet c = 5\n# of one\n"
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)

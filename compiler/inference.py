@@ -212,7 +212,7 @@ def _scalar(operator: Compute | FieldOf | Measure, inputs: Sequence[Type]) -> Sc
             positive("window", window)
             return Scalar(_MEASURES.get(what, "float"))
         case Compute(symbol=symbol):
-            bases = [scalar_at(inputs, i) for i in range(len(inputs))]
+            bases: list[ScalarBase] = [scalar_at(inputs, i) for i in range(len(inputs))]
             if len(bases) not in ((1,) if symbol == "not" else (1, 2) if symbol == "-" else (2,)):
                 raise TypeFault(f"{len(bases)} inputs to `{symbol}`")
             return Scalar(_computed(symbol, bases))
@@ -271,17 +271,23 @@ def loop_types(loop: Loop, body: Graph, inputs: Sequence[Type]) -> tuple[tuple[T
     positive("most", loop.most)
     captured = inputs[loop.carried :]
     state = tuple(inputs[: loop.carried])
-    before, after = state, None
-    for round_ in range(1, loop.most + 1):
-        made = _body_types(body, [*state, *captured])
-        if len(made) != loop.carried + loop.until:
-            raise TypeFault(f"the body gives {len(made)} values")
-        state = made[: loop.carried]
-        wider = state if after is None else _joined(after, state)
-        if wider == after and _closed(body, before, after, captured):
+    before, after = state, _round(loop, body, state, captured)
+    state = after
+    for _ in range(loop.most - 1):
+        if _closed(body, before, after, captured):
             break
-        after, before = wider, before if round_ == loop.most else _joined(before, state)
-    return before, after or state
+        before = _joined(before, state)
+        state = _round(loop, body, state, captured)
+        after = _joined(after, state)
+    return before, after
+
+
+def _round(loop: Loop, body: Graph, state: Sequence[Type], captured: Sequence[Type]) -> tuple[Type, ...]:
+    """What the carried values are after one round."""
+    made = _body_types(body, [*state, *captured])
+    if len(made) != loop.carried + loop.until:
+        raise TypeFault(f"the body gives {len(made)} values")
+    return made[: loop.carried]
 
 
 def _closed(body: Graph, before: tuple[Type, ...], after: tuple[Type, ...], captured: Sequence[Type]) -> bool:

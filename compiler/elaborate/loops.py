@@ -72,14 +72,15 @@ class _Loop:
             with self.elaborator.reporting_to(found):
                 made = self._body(initial, types, frame_salt)
                 settled = None if made is None else self._settled(made, initial)
-            if made is None or settled is None or settled == types:
+            if made is None or settled is None:
+                self.elaborator.adopt(found)
                 break
+            if settled == types:
+                self.elaborator.adopt(found)
+                self._leave(made, initial)
+                return
             types = settled
-        self.elaborator.adopt(found)
-        if made is not None and settled == types:
-            self._leave(made, initial)
-            return
-        if made is not None and settled is not None:  # otherwise what is wrong has been reported
+        else:
             self._report_unsettled()
         self.elaborator.poison(self.statement.body, self.environment)
 

@@ -17,8 +17,11 @@ from pnyx.compiler.plan import Plan, PlanError
 from pnyx.compiler.program import Program as _Source
 
 if TYPE_CHECKING:
+    from pnyx.runtime.benchmarks import Part, Report
+    from pnyx.runtime.config import Config
     from pnyx.runtime.results import Result
     from pnyx.runtime.session import Session
+    from pnyx.runtime.store import CallStore
 
 __all__ = ["Pipeline", "Program", "load", "load_plan"]
 
@@ -57,6 +60,98 @@ class Program:
         Names with dots go in as `**{"archon.generate.n": 4}`. Raises CompileError.
         """
         return Pipeline(self._source.compile(pipeline, choices, optimise=optimise), self.path)
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        return tuple(self._source.benchmarks)
+
+    def bench(
+        self,
+        benchmark: str | None = None,
+        *,
+        pipeline: str | None = None,
+        against: str | None = None,
+        split: Part = "all",
+        limit: int | None = None,
+        choices: Mapping[str, object] | None = None,
+        engine: str | None = None,
+        models: Mapping[str, str] | None = None,
+        seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
+        window: int | None = None,
+    ) -> Report:
+        """Evaluates a pipeline on a benchmark (the only ones, where there is one), or compares it with the pipeline
+        `against`, closing `choices`. The other arguments are those of `Pipeline`, and `split` and `limit` those of
+        `pnyx bench`. Raises CompileError and RuntimeFailure for what is wrong before anything is asked; why it ended
+        early afterwards is in the report's `stopped`."""
+        _check_no_loop("abench")
+        settings = _Settings(engine, models, seed, window, store, budget, per_query, trust)
+        return asyncio.run(self._bench(benchmark, pipeline, against, split, limit, choices, settings))
+
+    async def abench(
+        self,
+        benchmark: str | None = None,
+        *,
+        pipeline: str | None = None,
+        against: str | None = None,
+        split: Part = "all",
+        limit: int | None = None,
+        choices: Mapping[str, object] | None = None,
+        engine: str | None = None,
+        models: Mapping[str, str] | None = None,
+        seed: int | None = None,
+        store: str | None = None,
+        budget: Sequence[str] = (),
+        per_query: Sequence[str] = (),
+        trust: bool = False,
+        window: int | None = None,
+    ) -> Report:
+        settings = _Settings(engine, models, seed, window, store, budget, per_query, trust)
+        return await self._bench(benchmark, pipeline, against, split, limit, choices, settings)
+
+    async def _bench(
+        self,
+        benchmark: str | None,
+        pipeline: str | None,
+        against: str | None,
+        split: Part,
+        limit: int | None,
+        choices: Mapping[str, object] | None,
+        settings: _Settings,
+    ) -> Report:
+        from pnyx.compiler.trials import benchmark_of, compile_trial
+        from pnyx.runtime.benchmarks import Trial, load_problems, open_scoring
+        from pnyx.runtime.benchmarks.sessions import Terms, opened
+        from pnyx.runtime.budgets import parse_limits
+
+        declared = benchmark_of(self._source, benchmark)
+        plans = compile_trial(self._source, declared, pipeline, against, choices)
+        trial = Trial(
+            benchmark=declared,
+            problems=load_problems(declared, split, limit),
+            plan=plans.pipeline,
+            against=plans.against,
+            baseline=plans.baseline,
+            judge=plans.judge,
+            scoring=open_scoring(declared, trust=settings.trust),
+        )
+        config = _configuration(settings, self.path, [model.name for plan in trial.plans for model in plan.models])
+        terms = Terms(
+            seed=config.run.seed if settings.seed is None else settings.seed,
+            window=settings.window or config.run.window,
+            engine=settings.engine,
+            budget=parse_limits(settings.budget),
+            limits=parse_limits(settings.per_query),
+            trust=settings.trust,
+        )
+        async with AsyncExitStack() as stack:
+            store = await _store(settings, config)
+            if store is not None:
+                await stack.enter_async_context(store)
+            return await trial.run(await stack.enter_async_context(opened(trial, config, terms, store)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +265,16 @@ class Pipeline:
     @asynccontextmanager
     async def _session(self, settings: _Settings) -> AsyncIterator[Session]:
         from pnyx.runtime.budgets import parse_limits
-        from pnyx.runtime.config import load_config, override
         from pnyx.runtime.engines.open import describe_models, open_engines
         from pnyx.runtime.externs import load_externs
         from pnyx.runtime.session import Session
-        from pnyx.runtime.store import default_store, open_store
 
-        bindings: Sequence[str] = [f"{name}={id}" for name, id in (settings.models or {}).items()]
-        known = [model.name for model in self.plan.models]
-        config = override(load_config(None, near=self.path), bindings, known=known)
+        config = _configuration(settings, self.path, [model.name for model in self.plan.models])
         budget, limits = parse_limits(settings.budget), parse_limits(settings.per_query)
         externs = load_externs(self.plan, trust=settings.trust)
         engines = open_engines(self.plan, config, engine=settings.engine)
         async with AsyncExitStack() as opened:
-            place = settings.store or config.store.place or default_store()
-            store = await asyncio.to_thread(open_store, place, config.store.size)
+            store = await _store(settings, config)
             if store is not None:
                 await opened.enter_async_context(store)
             await opened.enter_async_context(engines)
@@ -215,6 +305,20 @@ class _Settings:
     budget: Sequence[str]
     per_query: Sequence[str]
     trust: bool
+
+
+def _configuration(settings: _Settings, path: Path, known: Sequence[str]) -> Config:
+    from pnyx.runtime.config import load_config, override
+
+    bindings: Sequence[str] = [f"{name}={id}" for name, id in (settings.models or {}).items()]
+    return override(load_config(None, near=path), bindings, known=known)
+
+
+async def _store(settings: _Settings, config: Config) -> CallStore | None:
+    from pnyx.runtime.store import default_store, open_store
+
+    place = settings.store or config.store.place or default_store()
+    return await asyncio.to_thread(open_store, place, config.store.size)
 
 
 def _check_rows(rows: object) -> None:

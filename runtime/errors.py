@@ -32,6 +32,8 @@ RuntimeFailure
 ├── PackageMissing          E608  an optional package is not installed
 └── ConfigurationError      E604
 ```
+
+What can go wrong with a benchmark hangs on this tree too: `pnyx.runtime.benchmarks.failures`.
 """
 
 from __future__ import annotations

@@ -104,6 +104,10 @@ _TITLES: dict[str, str] = {
     "E626": "component that Pnyx does not have",
     "E630": "pipeline that Archon's format cannot express",
     "E640": "faulty trace",
+    "E641": "data of a benchmark that cannot be read",
+    "E642": "benchmark without questions",
+    "E643": "no such benchmark",
+    "E644": "field that no row has",
     # W7: warnings
     "W701": "work without effect",
     "W702": "name never used",
@@ -133,6 +137,8 @@ _TITLES: dict[str, str] = {
     "W734": "difference to Archon",
     "W735": "part that stays behind",
     "W740": "trace that is not whole",
+    "W741": "question asked twice",
+    "W742": "answer that never comes",
     # R8: one example at run time
     "R801": "row is not JSON",
     "R802": "row without the question",
@@ -152,6 +158,11 @@ _TITLES: dict[str, str] = {
     "R811": "function gave something else",
     "R820": "budget of the run is spent",
     "R821": "limit of a query is reached",
+    "R830": "row that is not whole",
+    "R831": "row without a target",
+    "R832": "target that the score cannot use",
+    "R833": "choices that cannot be shown",
+    "R834": "answer that could not be scored",
 }
 
 CODES: dict[str, Code] = {code: Code(code, title) for code, title in _TITLES.items()}

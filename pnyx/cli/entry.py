@@ -27,6 +27,7 @@ _COMMANDS = {
     "compile": ("write a pipeline as a plan file that `run` and `map` take", "pnyx.cli.compile"),
     "run": ("answer one question", "pnyx.cli.run"),
     "map": ("answer every row of a JSONL file, in order", "pnyx.cli.map"),
+    "bench": ("measure a pipeline on a benchmark, or compare two", "pnyx.cli.bench"),
     "convert": ("write a program in YAML, or one in YAML as Pnyx", "pnyx.cli.convert"),
     "import": ("make a program of an Archon configuration", "pnyx.cli.import_"),
     "export": ("write a pipeline as an Archon configuration", "pnyx.cli.export"),

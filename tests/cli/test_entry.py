@@ -14,8 +14,8 @@ from pnyx.compiler.diagnostics import CompileError, Diagnostic
 from pnyx.runtime import errors
 
 COMMANDS = (
-    "check", "fmt", "explain", "graph", "compile", "run", "map", "convert", "import", "export", "report", "models",
-    "store", "new", "lsp",
+    "check", "fmt", "explain", "graph", "compile", "run", "map", "bench", "convert", "import", "export", "report",
+    "models", "store", "new", "lsp",
 )  # fmt: skip
 
 

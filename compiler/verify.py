@@ -51,6 +51,8 @@ def _check_node(current: Node, graph: Graph, after: str) -> None:
             raise fault("a second question" if isinstance(operator, Input) else "a parameter from outside")
         if isinstance(operator, Param) and graph.params.index(current) != operator.index:
             raise fault(f"it is not parameter {operator.index}")
+    if bool(current.bodies) != isinstance(operator, Loop | Each | Branch):
+        raise fault("it has a body, or lacks one")
     if not isinstance(operator, Param):
         _check_type(current, fault)
     if current.digest != _digest(current):
@@ -61,8 +63,6 @@ def _check_node(current: Node, graph: Graph, after: str) -> None:
         problem_of_prompt = _prompt_problem(operator)
         if problem_of_prompt:
             raise fault(problem_of_prompt)
-    if bool(current.bodies) != isinstance(operator, Loop | Each | Branch):
-        raise fault("it has a body, or lacks one")
     for body in current.bodies:
         verify(body, after)
 

@@ -20,7 +20,7 @@ from pnyx.compiler.cost.lengths import Lengths
 from pnyx.compiler.cost.profile import Profile
 from pnyx.compiler.cost.result_shapes import result_shape
 from pnyx.compiler.cost.shapes import Shape, blend
-from pnyx.compiler.operators import Branch, Each, Loop, Param, Part
+from pnyx.compiler.operators import Each, Loop, Param, Part
 from pnyx.compiler.plan import Plan, PlanBody, PlanModel, PlanNode, PlanType
 
 __all__ = ["Cost", "CostReport", "NodeCost", "estimate"]
@@ -135,10 +135,8 @@ class _Walk:
                 made = outputs[0].sized(outputs[0].size * times)
                 some = Estimate(float(times.least > 0), float(times.expected > 0), float(times.most > 0))
                 return _Region((made,), repeated(run.costs, times), run.total.times(times), depth * some)
-            case Branch():
+            case _:  # a branch: no other node has bodies
                 return self._branch(current, inputs, index + 1)
-            case _:
-                raise AssertionError(f"{current.operator.kind} has no bodies")
 
     def _loop(self, loop: Loop, current: PlanNode, inputs: Sequence[Shape], first: int) -> _Region:
         body = current.bodies[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import ceil, floor, inf
 from typing import assert_never
 
 from pnyx.compiler.cost.amounts import NOTHING
@@ -151,7 +151,7 @@ def _asked(ask: Ask, current: PlanNode, inputs: Sequence[Shape], streams: Sequen
     if ask.reads is Reads.ORDER:
         return pool
     if ask.over is Over.NEIGHBOURS:
-        return pool.sized(pool.size * 0.5)
+        return pool.sized(Estimate(*map(_paired, (pool.size.least, pool.size.expected, pool.size.most))))
     if ask.over is Over.EACH:
         return Shape(pool.size * ask.n, fresh)
     made = Shape(Estimate.exactly(ask.n), fresh)
@@ -180,6 +180,14 @@ def _shrunk(current: PlanNode, pool: Shape, stream: str, lengths: Lengths, share
 def _fresh(operator: DrawingOperator, stream: str, lengths: Lengths, parts: float = 1.0) -> dict[str, FieldShape]:
     """The fields of a new candidate."""
     return {"text": lengths.text(operator, stream, parts), "logprob": -12.345678, "model": operator.model}
+
+
+def _paired(size: float) -> float:
+    """How many are left when neighbours meet, an odd one staying; in proportion between whole sizes."""
+    if size == inf:
+        return inf
+    low, high = ceil(floor(size) / 2), ceil(ceil(size) / 2)
+    return low + (high - low) * (size - floor(size))
 
 
 def _option(ask: Ask) -> str:

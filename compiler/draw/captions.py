@@ -102,7 +102,7 @@ def shortened(text: str, most: int) -> str:
 
 def _about(operator: Operator) -> str:
     match operator:
-        case Input() | Empty() | AsQuery() | Grow() | Part() | Param():
+        case Input() | Empty() | AsQuery() | Grow() | Constant() | Part() | Param():
             return ""
         case Concat():
             return "joined"
@@ -145,10 +145,8 @@ def _about(operator: Operator) -> str:
             return _about_value(operator)
 
 
-def _about_value(operator: Constant | Compute | FieldOf | Measure | Loop | Each | Branch) -> str:
+def _about_value(operator: Compute | FieldOf | Measure | Loop | Each | Branch) -> str:
     match operator:
-        case Constant(value=value):
-            return str(value)
         case Compute(symbol=symbol):
             return symbol
         case FieldOf(name=name):

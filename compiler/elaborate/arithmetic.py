@@ -139,10 +139,7 @@ def _numeric(expression: syntax.Binary, left: Value, right: Value, elaborator: E
     if symbol in ("/", "//", "%") and right == 0:
         elaborator.report("E402", "division by zero", expression.span, help="give it another divisor")
         return ERROR
-    try:
-        result = _NUMERIC[symbol](left, right)
-    except OverflowError:
-        result = float("inf")
+    result = _NUMERIC[symbol](left, right)
     if not abs(result) <= _GREATEST:
         elaborator.report(
             "E402", "the result is too large", expression.span, help="numbers go up to a billion billions"

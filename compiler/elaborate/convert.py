@@ -110,12 +110,8 @@ def _matches(value: Value, base: Base) -> bool:
             return isinstance(value, PromptValue)
         case Base.OP:
             return isinstance(value, OpValue)
-        case Base.FIELD:
+        case _:  # a field
             return isinstance(value, Symbol)
-        case Base.CONSTANT:
-            return isinstance(value, str | int | float | bool)
-        case _:
-            return False
 
 
 def _convert_list(value: Value, kind: Kind, place: Place, reporter: Reporter) -> Value:
@@ -295,7 +291,7 @@ def _known_in_time(value: GraphValue, kind: Kind) -> str:
 _LATE_HELP = "choose between the cases with `match` or `if`, each with a value of its own"
 
 
-def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
+def _way_out(value: Value, kind: Kind, place: Place) -> str:
     match kind.base, value:
         case Base.MODEL, str():
             return 'declare it: `model NAME = "…"`, and use the name here'
@@ -310,7 +306,7 @@ def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
             return "write a whole number"
         case Base.FLOAT, _:
             return "write a number, such as `0.7`"
-        case Base.TEXT | Base.CONSTANT, _:
+        case Base.TEXT, _:
             return 'write a text between double quotes: `"…"`'
         case Base.BOOL, _:
             return "write `true` or `false`"
@@ -330,7 +326,5 @@ def _way_out(value: Value, kind: Kind, place: Place) -> str | None:
             return "write a list: `[a, b]`"
         case Base.POOL | Base.CHAT | Base.SUBJECT, OpValue():
             return "call it: write its arguments in brackets"
-        case Base.POOL | Base.CHAT | Base.SUBJECT, _:
+        case _:  # a pool or the question
             return "pipe the question or a pool into it: `query |> …`"
-        case _:
-            return None

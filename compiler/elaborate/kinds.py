@@ -35,7 +35,6 @@ class Base(StrEnum):
     CHOICE = "word"
     LIST = "List"
     SUBJECT = "Chat or Pool"
-    CONSTANT = "Int, Float, Bool or Text"
 
 
 WORDS = frozenset({Base.FIELD, Base.CHOICE, Base.POLICY})

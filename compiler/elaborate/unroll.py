@@ -53,7 +53,7 @@ def items_of(elaborator: Elaborator, expression: syntax.Expr, environment: Envir
             "E304" if runtime else "E301",
             f"`for` needs a list known when compiling, and this is {describe(items)}",
             expression.span,
-            help="per-candidate blocks are `each NAME { … }`, not compiled yet" if runtime else "write `[a, b, c]`",
+            help="a block for each candidate is `pool |> each x { … }`" if runtime else "write `[a, b, c]`",
         )
         return None
     return items

@@ -169,7 +169,7 @@ MISTAKES = [
     ("query |> generate(small, n = 5s)", "", "E301", "5s", "has a unit", "budgets"),
     ("f = rank(_, judge)\ng = f(_)\nquery |> generate(small)", "", "E301", "_", "already has its `_`", "pipe into it"),
     ("f = rank(_, _)\nquery |> generate(small) |> f", "", "E301", "_", "has one `_`", "fill in"),
-    ("for x in query { y = x }\nquery |> generate(small)", "", "E304", "query", "`for` needs a list", "each NAME"),
+    ("for x in query { y = x }\nquery |> generate(small)", "", "E304", "query", "`for` needs a list", "each x"),
     ("for x in 3 { y = x }\nquery |> generate(small)", "", "E301", "3", "`for` needs a list", "[a, b, c]"),
     ("for x in 1..1.5 { y = x }\nquery |> generate(small)", "", "E301", "1.5", "an end", "whole number"),
     ("for x in 3..1 { y = x }\nquery |> generate(small)", "", "E401", "3..1", "is empty", "both ends"),

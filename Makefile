@@ -43,7 +43,7 @@ demo: model ## answer ten questions with the Archon architecture on a real model
 	@$(BIN)/pnyx map examples/archon.pnyx examples/questions.jsonl --limit 10 -o demo/answers.jsonl --show
 	@echo "==> answers with everything about them: demo/answers.jsonl"
 
-test: lint types pytest test-vllm ## check everything: style, imports, types, all tests
+test: lint types pytest ## check everything: style, imports, types, all tests
 
 lint: $(READY) ## style and import rules
 	@echo "==> ruff"

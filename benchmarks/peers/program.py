@@ -1,7 +1,7 @@
 """The pipeline that all systems run, from Archon's own prompts: as a Pnyx program, and as messages.
 
 Invariant: no wording is kept here. The prompts are those of the Archon that the caller names, taken when measuring, so
-all systems show a model the same text to the letter.
+all systems show a model the same text to the letter, but for white space at the end.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Adaptive", "Concurrency"]
 
-_START = 8
+_START = 32
 
 
 class Concurrency:

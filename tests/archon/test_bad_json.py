@@ -74,6 +74,7 @@ def test_it_reads_what_the_standard_library_writes(value: object, ascii: bool) -
     assert _plain(read_json(Source("test.json", text))) == value
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
     [

@@ -228,7 +228,7 @@ def test_killed_at_random_moments_nothing_is_lost_or_repeated() -> None:
     words = [sys.executable, str(BENCHMARK), "--kills", "4", "--questions", "24", "--seed", "3"]
     done = subprocess.run(words, capture_output=True, timeout=120, check=False, text=True)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["kills"] == 4
+    assert 1 <= json.loads(done.stdout)["kills"] <= 4  # fewer where the work was done before the last
 
 
 # The store, looked into

@@ -213,6 +213,7 @@ def test_lines_of_keys() -> None:
     assert line_of(lines, ("other",)) is None
 
 
+@pytest.mark.no_cover
 def test_a_large_file_of_faults_is_told_soon(tmp_path: Path) -> None:
     text = "".join(f"[models.m{i}]\nskill = 2\n" for i in range(400))
     start = time.perf_counter()

@@ -168,6 +168,7 @@ def large() -> Plan:
     return plan_of(Graph((QUERY,), (fuse(QUERY, typed(Concat(), [*pools, pool], label="+")),)))
 
 
+@pytest.mark.no_cover
 def test_large_plans_are_drawn_fast() -> None:
     plan = large()
     assert len(plan.nodes) > 300

@@ -302,6 +302,7 @@ def test_operators_may_not_call_each_other_without_bounds() -> None:
     assert found.span is not None
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "program",
     [

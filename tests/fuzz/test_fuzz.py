@@ -36,6 +36,7 @@ def test_any_tree_is_taken(module: Module) -> None:
     assert finding is None, finding.detail
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_megabyte_is_answered_soon(name: str) -> None:
     notation, text = HOSTILE[name]

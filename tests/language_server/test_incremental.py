@@ -160,6 +160,7 @@ def test_an_import_is_read_again(tmp_path: Path) -> None:
     assert any(d.code == "E302" for d in second.found)
 
 
+@pytest.mark.no_cover
 def test_an_edit_of_a_large_file_is_checked_at_once() -> None:
     """A guard at four times the bar; what it really takes is measured by `benchmarks/language_server.py`."""
     large = runpy.run_path(str(ROOT / "benchmarks" / "start_up.py"))["program"](500)

@@ -184,6 +184,7 @@ def _units(before: str) -> int:
     return _width(before)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("block", [SOUND, "(", '"""\n', "😀", "pipeline a(query) { "])
 def test_a_megabyte_is_answered_in_seconds(client: Client, block: str) -> None:
     started = time.perf_counter()

@@ -156,6 +156,7 @@ def test_no_text_raises(kind: AnswerKind, text: str) -> None:
     assert answer is None or answer
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "piece",
     ["\\boxed{", "[", "{", "[1,", '["', "answer is ", "* ", "1,", "1,111", "-", "$", "```\n", "(A", "\n", "9", "#"],

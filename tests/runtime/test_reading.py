@@ -210,6 +210,7 @@ def test_no_text_raises(reads: Reads, text: str, size: int) -> None:
             pass
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "piece", [" ", "\n", "!", "verdict ", "grade (", "1 > ", "1, ", "pass ", "1", "the a b c is ", "_*"]
 )

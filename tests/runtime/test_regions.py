@@ -203,6 +203,7 @@ def test_what_a_candidate_draws_in_an_each_follows_the_candidate() -> None:
     assert seeds[4][:2] == seeds[2]
 
 
+@pytest.mark.no_cover
 def test_a_thousand_candidates_take_no_time() -> None:
     query = question()
     one, chat = given(pool_type(1, 1), CHAT)

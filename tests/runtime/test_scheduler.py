@@ -240,8 +240,8 @@ async def test_a_server_that_answers_a_full_limit_gets_twice_as_much() -> None:
     server = ScriptedEngine(lambda _: "x")
     server._info = replace(server.info, remote=True)
     scheduler = Scheduler({"m": server})
-    await asyncio.gather(*(complete(scheduler, "m", request(n=8)) for _ in range(3)))
-    assert server.most_in_flight == 16
+    await asyncio.gather(*(complete(scheduler, "m", request(n=32)) for _ in range(3)))
+    assert server.most_in_flight == 64
 
 
 async def test_a_server_that_refuses_is_asked_less() -> None:

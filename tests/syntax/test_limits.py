@@ -83,6 +83,7 @@ def _parse(text: str) -> tuple[Module, Diagnostics]:
     return parse(Source("<test>", text), diagnostics), diagnostics
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_answered_soon(name: str) -> None:
     start = time.process_time()
@@ -107,6 +108,7 @@ def test_the_deepest_tree_that_is_accepted_can_be_worked_with(name: str) -> None
     assert pickle.loads(pickle.dumps(module)) == module
 
 
+@pytest.mark.no_cover
 def test_a_thousand_lines_are_read_fast() -> None:
     part = 'model m{0} = "x"\n\npipeline p{0}(query) {{\n    drafts = query |> generate(m{0}, n = tune(2, 4))\n'
     part += "    best = drafts\n        |> critique(_, m{0})\n        |> rank(m{0}, keep = 3)\n"

@@ -213,6 +213,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_answered_soon(name: str) -> None:
     start = time.process_time()

@@ -90,6 +90,7 @@ class VllmEngine:
             model.output_handler.cancel()
         closing = asyncio.ensure_future(asyncio.to_thread(model.shutdown))
         await asyncio.wait([closing], timeout=_PATIENCE)
+        await asyncio.to_thread(self._opened.watch.communicate)
         del model, closing
         gc.collect()
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
@@ -29,6 +32,7 @@ _QUIET: Final = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 _ERROR = re.compile(r"\b\w*(?:Error|Exception): (.+)$", re.MULTILINE)
+_RUN_TWICE: Final = "before the current process has finished its bootstrapping phase"
 _CPU_WINDOW: Final = 64
 _CPU_BLOCK: Final = 32
 """Tokens. Beginnings of prompts are shared by whole blocks; vLLM's own 128 on a CPU are longer than most questions."""
@@ -39,9 +43,11 @@ _CPU_CACHE: Final = 4  # GiB of keys and values at most, where nobody says
 @dataclass(slots=True, eq=False)
 class Opened:
     """`model`: vLLM's AsyncLLM, None once it is closed. Nobody else holds it: vLLM keeps the frames of those who
-    imported it, and what they hold is cleaned up noisily when the interpreter ends. `context` in tokens."""
+    imported it, and what they hold is cleaned up noisily when the interpreter ends. `context` in tokens. `watch` ends
+    vLLM's processes when this one is gone, however it ends."""
 
     model: Any
+    watch: subprocess.Popen[bytes]
     window: int
     context: int
     dtype: str
@@ -76,8 +82,9 @@ def start(folder: Path, options: EngineOptions) -> Opened:
             disable_log_stats=True,
             use_tqdm_on_load=False,
         )
+        there = set(active_children())
         try:
-            opened = Opened(AsyncLLM.from_engine_args(arguments), window, 0, "")
+            opened = Opened(AsyncLLM.from_engine_args(arguments), _watch(there), window, 0, "")
         except Exception as error:  # vllm and what is below it raise anything
             raise EngineFailure(
                 f"vLLM cannot load the model in `{folder}`: {_reason(error, said)}",
@@ -86,6 +93,14 @@ def start(folder: Path, options: EngineOptions) -> Opened:
     settings = opened.model.model_config
     opened.context, opened.dtype = settings.max_model_len, str(settings.dtype).removeprefix("torch.")
     return opened
+
+
+def _watch(others: Collection[BaseProcess]) -> subprocess.Popen[bytes]:
+    """A process that is killed cannot end those that vLLM has started for it, which would keep the memory that the next
+    run needs. A shell waits for the end of a pipe, which is the end of this process. `others` are not vLLM's."""
+    started = [str(child.pid) for child in active_children() if child not in others]
+    command = ["sh", "-c", 'read -r _; kill -9 "$@"', "sh", *started]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _check_device(wanted: str | None, there: str) -> None:
@@ -125,7 +140,10 @@ def _reason(error: Exception, said: IO[bytes] | None) -> str:
     """The last error that a process of vLLM told before it ended, else `error` in one line."""
     if said is not None:
         said.seek(0)
-        told = _ERROR.findall(said.read().decode("utf-8", "replace"))
+        text = said.read().decode("utf-8", "replace")
+        if _RUN_TWICE in text:
+            return 'it runs the script a second time; put what the script does under `if __name__ == "__main__":`'
+        told = _ERROR.findall(text)
         told = [line for line in told if "initialization failed" not in line]
         if told:
             return str(told[-1])[:300]

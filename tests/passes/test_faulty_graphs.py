@@ -118,11 +118,11 @@ def test_inputs_that_an_operator_does_not_take(operator: Operator, inputs: list[
 @pytest.mark.parametrize(
     ("operator", "inputs", "bodies", "words"),
     [
-        (Each(), [pool(1, 2)], [], "it has a body, or lacks one"),
+        (Each(), [pool(1, 2)], [], "0 bodies instead of 1"),
         (Each(), [INT], [inside(INT)], "input 0 is Int instead of a pool"),
         (Each(), [pool(1, 2)], [inside(pool(1, 1), outputs=2)], "does not end with candidates"),
         (Each(), [pool(1, 2), INT], [inside(pool(1, 1))], "2 values for 1 parameters"),
-        (Loop(most=2, carried=1), [INT], [], "it has a body, or lacks one"),
+        (Loop(most=2, carried=1), [INT], [], "0 bodies instead of 1"),
         (Loop(most=0, carried=1), [INT], [inside(INT)], "`most` is 0"),
         (Loop(most=2, carried=1), [INT], [inside(INT, outputs=2)], "the body gives 2 values"),
         (Loop(most=2, carried=1, until=True), [INT], [inside(INT)], "the body gives 1 values"),

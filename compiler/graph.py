@@ -114,10 +114,6 @@ class Graph:
     outputs: tuple[Node, ...]
 
     @property
-    def query(self) -> Node:
-        return self.params[0]
-
-    @property
     def output(self) -> Node:
         return self.outputs[0]
 

@@ -295,7 +295,6 @@ class Program:
     ) -> tuple[Assignment, Graph | None]:
         assignment = Assignment(self._site_names, closed)
         elaborator = self._elaborator(assignment, found)
-        graph = None
         try:
             graph = elaborate_pipeline(elaborator, declaration)
         except TooLarge:

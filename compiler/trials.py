@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from pnyx.compiler import syntax
 from pnyx.compiler.declarations import Benchmark, Judge, Pairwise
 from pnyx.compiler.diagnostics import CompileError, Diagnostic
+from pnyx.compiler.format.spell import spell_import
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.plan import Plan
 from pnyx.compiler.program import Program
+from pnyx.compiler.source import Span
 
 __all__ = ["TrialPlans", "benchmark_of", "compile_trial"]
 
@@ -99,8 +102,9 @@ def _judging(program: Program, benchmark: Benchmark) -> tuple[Plan | None, Plan 
 
 def _judge(program: Program, answers: int, asking: str) -> Plan:
     path = PurePath(program.source.name)
+    user = syntax.Import(path=path.name, span=Span(program.source, 0, 0))
     text = (
-        f'import "{path.name}"\n'
+        f"{spell_import(user)}\n"
         f'extern op {_ANSWERS}(query: Chat) -> Pool[{answers}]{{text}} = "pnyx:answers"\n'
         f"pipeline {_NAME}(query) {{ query |> {_ANSWERS} |> {asking} }}\n"
     )

@@ -138,6 +138,12 @@ def test_a_program_in_yaml_has_judges_too(capsys: pytest.CaptureFixture[str]) ->
         assert written.accuracy is not None
 
 
+def test_a_judged_program_in_a_file_of_any_name() -> None:
+    name = 'my "best" \\ try.pnyx'
+    Path("p.pnyx").rename(name)
+    assert pnyx.load(name).bench("graded", pipeline="strong", engine="simulated").accuracy is not None
+
+
 def test_a_benchmark_of_another_file(folder: Path) -> None:
     (folder / "shared").mkdir()
     shared = PROGRAM.replace("pipeline strong", "pipeline other")

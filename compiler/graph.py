@@ -83,6 +83,8 @@ def _texts(operator: Operator) -> tuple[str, str]:
     attributes = asdict(operator)
     if not attributes.get("options", True):  # most questions have none
         del attributes["options"]
+    if isinstance(operator, DrawingOperator):
+        attributes["sampling"] = operator.sampling.told()
     everything = _canonical(attributes)
     attributes.pop("joined", None)
     if isinstance(operator, DrawingOperator | ShuffleOptions):

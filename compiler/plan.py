@@ -134,11 +134,13 @@ class Plan(_Frozen):
         """Of everything but places, labels and names of files."""
         data = self.model_dump(mode="json", include={"version", "models", "nodes", "output", "states", "limits"})
         _forget_places(data["nodes"])
+        _forget_what_is_off(data["nodes"])
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     def to_json(self) -> str:
         data = self.model_dump(mode="json")
+        _forget_what_is_off(data["nodes"])
         return json.dumps(data | {"digest": self.digest}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -183,6 +185,17 @@ def _forget_places(nodes: list[dict[str, Any]]) -> None:
         del entry["place"], entry["label"]
         for body in entry["bodies"]:
             _forget_places(body["nodes"])
+
+
+def _forget_what_is_off(nodes: list[dict[str, Any]]) -> None:
+    """Settings that few plans have stand in a plan only where they are not off."""
+    for entry in nodes:
+        sampling = entry["operator"].get("sampling", {})
+        for name in ("top_k", "min_p", "min_tokens"):
+            if not sampling.get(name, True):
+                del sampling[name]
+        for body in entry["bodies"]:
+            _forget_what_is_off(body["nodes"])
 
 
 def _walk(nodes: Sequence[PlanNode]) -> Iterator[PlanNode]:
@@ -230,6 +243,9 @@ def _check_asking(operator: DrawingOperator, index: int) -> None:
     sampling = operator.sampling
     whole = (operator.n, sampling.max_tokens)
     if not (all(1 <= n <= 1_000_000 for n in whole) and 0 <= sampling.temperature <= 100 and 0 < sampling.top_p <= 1):
+        raise PlanError(f"node {index} samples beyond all bounds")
+    narrow = sampling.top_k is None or sampling.top_k >= 1
+    if not (narrow and 0 <= sampling.min_p <= 1 and 0 <= sampling.min_tokens <= sampling.max_tokens):
         raise PlanError(f"node {index} samples beyond all bounds")
     if isinstance(operator, Ask) and (not 0 <= operator.on_fail.retries <= 100 or (operator.count or 0) > 1000):
         raise PlanError(f"node {index} asks beyond all bounds")

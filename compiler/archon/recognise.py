@@ -106,8 +106,10 @@ def _found(
     tested: bool = False,
     unlike_policy: bool = False,
 ) -> Found:
-    if ask.sampling.top_p != 1.0 or ask.sampling.stop:
-        raise Unlike(node, f"Archon has no `{'stop' if ask.sampling.stop else 'top_p'}` for `{called(node)}`")
+    usual = Sampling()
+    for name in ("stop", "top_p", "top_k", "min_p", "min_tokens"):
+        if getattr(ask.sampling, name) != getattr(usual, name):
+            raise Unlike(node, f"Archon has no `{name}` for `{called(node)}`")
     return Found(
         kind=kind, node=node, model=ask.model, sampling=ask.sampling, source=source, tests=tests, tested=tested,
         keys=keys, unlike_policy=unlike_policy,

@@ -64,7 +64,7 @@ class Lengths:
             measured = self.profile.model_facts(operator.model).mean_generated
         if measured is None:
             measured = limit * FILL.get(reads, 0.25)
-        return Estimate(0, min(measured, limit), limit)
+        return Estimate(0, min(max(measured, operator.sampling.min_tokens), limit), limit)
 
     def text(self, operator: DrawingOperator, stream: str, parts: float = 1.0) -> Length:
         """A text that the node makes; `parts` of them share one sample where it is read as a list."""

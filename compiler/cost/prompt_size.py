@@ -11,6 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeAlias
 
 import jinja2
 
@@ -29,6 +31,8 @@ _RENDERED_CANDIDATES = 48
 """Of a larger pool this many are rendered, and the rest counted like the last."""
 _FIRST_MARK = 0xE000
 
+_Shown: TypeAlias = tuple[Estimate, tuple[tuple[str, type, FieldShape], ...]]
+"""A shape that can be looked up; types tell 1 and true apart."""
 _Standin = Callable[[Mapping[str, FieldShape]], dict[str, object]]
 
 
@@ -36,6 +40,16 @@ def prompt_tokens(
     operator: ModelOperator, question: Length, pools: Sequence[Shape], fit: TokenFit, context: int | None
 ) -> Estimate:
     """Tokens of one prompt. `pools` are the pool inputs, in order; `context` bounds a prompt where it is known."""
+    shown = tuple((pool.size, tuple((name, type(v), v) for name, v in pool.fields.items())) for pool in pools)
+    return _tokens(operator, question, shown, fit, context)
+
+
+@lru_cache(maxsize=8192)
+def _tokens(
+    operator: ModelOperator, question: Length, shapes: tuple[_Shown, ...], fit: TokenFit, context: int | None
+) -> Estimate:
+    """Kept, since rendering takes the longest, and plans of one program ask the same."""
+    pools = [Shape(size, {name: value for name, _, value in fields}) for size, fields in shapes]
     marks = _Marks()
     shown = marks.of(question)
     standins = (marks.present, marks.empty, marks.bare)

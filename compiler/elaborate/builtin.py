@@ -41,7 +41,25 @@ def _sampling(max_tokens: int, temperature: float) -> tuple[Parameter, ...]:
             "0 is greedy; 1 is the model's own distribution",
         ),
         Parameter("top_p", Kind(Base.FLOAT, low=0.000001, high=1), 1.0, "nucleus sampling (Holtzman et al., 2020)"),
+        Parameter(
+            "top_k",
+            Kind(Base.INT, optional=True, low=1, high=1_000_000),
+            None,
+            "draws from so many of the likeliest tokens only; 1 is greedy",
+        ),
+        Parameter(
+            "min_p",
+            Kind(Base.FLOAT, low=0, high=1),
+            0.0,
+            "leaves out tokens of less than this share of the likeliest one's probability (Nguyen et al., 2024)",
+        ),
         Parameter("max_tokens", _INT, max_tokens, "the most tokens of one sample"),
+        Parameter(
+            "min_tokens",
+            Kind(Base.INT, low=0, high=1_000_000),
+            0,
+            "before it has so many tokens, nothing ends a sample; at most `max_tokens`",
+        ),
         Parameter("stop", texts, None, "strings that end a sample; not part of its text"),
     )
 

@@ -52,9 +52,17 @@ class BuiltinCall:
 
 
 def sampling_of(call: BuiltinCall) -> Sampling:
+    """Reports bounds that exclude each other."""
+    least, most = call.number("min_tokens"), call.number("max_tokens")
+    if least > most:
+        message = f"a sample cannot have at least {least} tokens and at most {most}"
+        call.fault("E401", message, "min_tokens", help="lower `min_tokens`, or raise `max_tokens`")
     return Sampling(
         temperature=cast("float", call.values["temperature"]),
         top_p=cast("float", call.values["top_p"]),
-        max_tokens=call.number("max_tokens"),
+        max_tokens=most,
         stop=cast("tuple[str, ...]", call.values["stop"] or ()),
+        top_k=cast("int | None", call.values["top_k"]),
+        min_p=cast("float", call.values["min_p"]),
+        min_tokens=least,
     )

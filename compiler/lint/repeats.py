@@ -10,7 +10,7 @@ from pnyx.compiler.graph import Node
 from pnyx.compiler.lint.subject import Finding, Subject
 from pnyx.compiler.lint.view import View, before, pool_of, stage_of, written
 from pnyx.compiler.operators import Ask, Dedupe, Extract, Filter, Over, Reads, Sort
-from pnyx.compiler.passes.prompt_reads import Fields, prompt_reads
+from pnyx.compiler.prompt_reads import Fields, prompt_reads
 
 __all__ = ["overwritten_fields", "repeated_work"]
 
@@ -52,10 +52,11 @@ def _earlier(current: Node, again: dict[str, Node]) -> Node | None:
 
 
 def _repeats(current: Node) -> bool:
-    """Whether doing it twice is doing it once: equal prompts have equal replies only at temperature 0."""
+    """Whether doing it twice is doing it once: equal prompts have equal replies only where nothing is left to
+    chance."""
     match current.operator:
         case Ask(over=Over.EACH, into=str(), sampling=sampling, reads=reads):
-            return sampling.temperature == 0 or reads is Reads.YES
+            return sampling.greedy or reads is Reads.YES
         case Sort() | Filter() | Dedupe() | Extract():
             return True
         case _:

@@ -14,12 +14,41 @@ __all__ = ["SUBJECTS", "Ask", "Extend", "Loglik", "OnFail", "PromptText", "Sampl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How tokens are drawn. Temperature 0 is greedy. `stop` strings end a sample and are not part of its text."""
+    """How tokens are drawn. Temperature 0 is greedy. `stop` strings end a sample and are not part of its text.
+
+    Of the tokens, only the `top_k` likeliest are drawn (None: all), of these only those with `min_p` times the
+    probability of the likeliest or more (Nguyen et al., 2024), and of these only the nucleus of `top_p`. Before a
+    sample has `min_tokens`, neither the end of the text nor a stop string ends it.
+    """
 
     temperature: float = 0.7
     top_p: float = 1.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+    top_k: int | None = None
+    min_p: float = 0.0
+    min_tokens: int = 0
+
+    @property
+    def greedy(self) -> bool:
+        """Whether all samples of a prompt are alike."""
+        return self.temperature == 0 or self.top_k == 1 or self.min_p == 1
+
+    @property
+    def unusual(self) -> dict[str, int | float]:
+        """`top_k`, `min_p` and `min_tokens`, where they are not off: not every engine knows them."""
+        given = {"top_k": self.top_k or 0, "min_p": self.min_p, "min_tokens": self.min_tokens}
+        return {name: value for name, value in given.items() if value}
+
+    def told(self) -> dict[str, object]:
+        """What the identity of a sample tells of this: the unusual only where it is not off."""
+        usual: dict[str, object] = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+        }
+        return usual | self.unusual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

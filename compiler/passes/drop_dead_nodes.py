@@ -10,37 +10,17 @@ from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.operators import (
     Action,
     Ask,
-    AsQuery,
-    Branch,
-    Choose,
-    Compute,
-    Dedupe,
-    Each,
     Extend,
-    Extern,
     Extract,
-    FieldOf,
-    Filter,
-    Group,
-    Grow,
     Loglik,
-    Loop,
-    Measure,
     ModelOperator,
-    Over,
-    Pick,
-    Reads,
-    Resample,
-    RestoreOption,
     RunCode,
     RunTests,
-    Single,
-    Sort,
-    Vote,
 )
 from pnyx.compiler.passes.context import PassContext, rewritten
 from pnyx.compiler.passes.failing import hides_failure
-from pnyx.compiler.passes.prompt_reads import ALL_FIELDS, Fields, prompt_reads, union
+from pnyx.compiler.prompt_reads import ALL_FIELDS, Fields, union
+from pnyx.compiler.readers import hands_on, reads
 from pnyx.compiler.types import Pool
 
 __all__ = ["drop_dead_nodes"]
@@ -59,7 +39,7 @@ def drop_dead_nodes(graph: Graph, context: PassContext) -> Graph:  # noqa: ARG00
     leave the older value; and a field counts whether or not the pool's type shows it, since `+` hides fields without
     removing them.
 
-    >>> from pnyx.compiler.operators import AnswerKind, Input, PromptText, Sample
+    >>> from pnyx.compiler.operators import AnswerKind, Input, Over, PromptText, Sample
     >>> from pnyx.compiler.passes.context import typed
     >>> query = typed(Input(), [], label="query")
     >>> drafts = typed(Sample(model="m", n=2), [query], label="generate")
@@ -81,8 +61,8 @@ def _live_fields(graph: Graph) -> dict[str, Fields]:
     live.update((output.digest, ALL_FIELDS) for output in graph.outputs)
     for current in reversed(order):
         for index, given in enumerate(current.inputs):
-            seen = _reads(current, index)
-            if _passes_on(current, index):
+            seen = reads(current.operator, index)
+            if hands_on(current.operator, index, _fewest(given)):
                 seen = union(seen, live[current.digest])
             live[given.digest] = union(live[given.digest], seen)
     return live
@@ -109,57 +89,5 @@ def _pool_of(current: Node) -> Node:
     return current.inputs[1 if isinstance(current.operator, ModelOperator) else 0]
 
 
-def _reads(current: Node, index: int) -> Fields:
-    """The fields of its input `index` that the operator itself reads."""
-    match current.operator:
-        case Extract():
-            return frozenset({"text"})
-        case Vote(by=by, weight=weight) | Group(by=by, weight=weight):
-            return frozenset({by, weight} if weight else {by})
-        case Choose(by=by, prior=prior, done=done):
-            return frozenset({by, "parent", *(name for name in (prior, done) if name is not None)})
-        case RestoreOption(by=by) | Loglik(of=by) | RunCode(by=by):
-            return frozenset({by})
-        case RunTests(by=by):
-            return frozenset({by} if index == 0 else {"text"})
-        case Sort(by=by) | Filter(by=by) | Dedupe(by=by) | Measure(by=by) | FieldOf(name=by) | Resample(by=by):
-            return frozenset({by})
-        case Pick(by=by):
-            return frozenset({by} if by else ())
-        case Extend():
-            return frozenset({"text", "stopped", "finished", "logprob"})
-        case AsQuery():
-            return frozenset({"text"})
-        case Extern() | Loop() | Each() | Branch():
-            return ALL_FIELDS
-        case Ask() as ask if index > 0:
-            return _shown(ask, index)
-        case _:
-            return frozenset()
-
-
-def _shown(ask: Ask, index: int) -> Fields:
-    """The fields that the prompt can read of input `index`, by the names it has there."""
-    subject = int(bool(ask.about))
-    names = ask.about if index <= subject else (ask.variables[index - 1 - subject],)
-    fields: Fields = frozenset()
-    for name in names:
-        fields = union(fields, prompt_reads(ask.prompt, name))
-    return fields
-
-
-def _passes_on(current: Node, index: int) -> bool:
-    """Whether candidates of the input can be candidates of the result."""
-    match current.operator:
-        case Ask(over=Over.QUERY) | Measure() | FieldOf() | Compute() | AsQuery():
-            return False
-        case Grow():
-            return index < 2
-        case RunTests():
-            return index == 0
-        case Ask() as ask:
-            pool = current.inputs[1].type
-            kept = ask.over is Over.ALL and ask.single is Single.KEEP and isinstance(pool, Pool) and pool.size.low <= 1
-            return index == 1 and (ask.into is not None or ask.reads in (Reads.ORDER, Reads.WINNER) or kept)
-        case _:
-            return True
+def _fewest(given: Node) -> int:
+    return given.type.size.low if isinstance(given.type, Pool) else 1

@@ -45,8 +45,9 @@ class ChatTokenizer:
         decoded: str = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return decoded
 
-    def before_stop(self, tokens: Sequence[int], stop: Sequence[str]) -> tuple[str, str] | None:
-        """The text of `tokens` up to the first stop string in it, and that string; None where there is none.
+    def before_stop(self, tokens: Sequence[int], stop: Sequence[str], least: int = 0) -> tuple[str, str] | None:
+        """The text of `tokens` up to the first stop string in it, and that string; None where there is none. Strings
+        that end within the first `least` tokens do not count.
 
         Meant to be asked after every token: only the tail, long enough for every stop string that ends in the last
         token, is decoded each time. A token holds at least one byte, but for special ones, which the margin is for.
@@ -55,7 +56,7 @@ class ChatTokenizer:
         if len(tokens) > tail and _first(self.text(tokens[-tail:]), stop) is None:
             return None
         text = self.text(tokens)
-        found = _first(text, stop)
+        found = _first(text, stop, len(self.text(tokens[:least])) if least else 0)
         return None if found is None else (text[: found[0]], found[1])
 
     def first_token(self, choice: str) -> int:
@@ -75,8 +76,10 @@ class ChatTokenizer:
         return ids
 
 
-def _first(text: str, strings: Sequence[str]) -> tuple[int, str] | None:
-    """Where the first of `strings` begins, and which it is; of several that begin there, the shortest ends first."""
-    found = [(at, len(string), string) for string in strings if string and (at := text.find(string)) >= 0]
+def _first(text: str, strings: Sequence[str], early: int = 0) -> tuple[int, str] | None:
+    """Where the first of `strings` that ends behind `early` begins, and which it is; of several that begin there, the
+    shortest ends first."""
+    starts = [(max(0, early - len(string) + 1), string) for string in strings if string]
+    found = [(at, len(string), string) for start, string in starts if (at := text.find(string, start)) >= 0]
     at, _, string = min(found, default=(-1, 0, ""))
     return (at, string) if at >= 0 else None

@@ -22,6 +22,12 @@ class Capability(StrEnum):
     """how likely a given text is as the reply"""
     GUIDE = "guide"
     """replies that keep to a form"""
+    TOP_K = "top_k"
+    """draws from so many of the likeliest tokens"""
+    MIN_P = "min_p"
+    """draws from tokens that are not much less likely than the likeliest"""
+    MIN_TOKENS = "min_tokens"
+    """samples that nothing ends before they have so many tokens"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from pnyx.compiler.operators import (
     Reads,
     Resample,
     Sample,
+    Sampling,
     Sort,
     Vote,
 )
@@ -68,15 +69,19 @@ class _Reading:
     ) -> tuple[_Makers, ...]:
         upstream = _NOBODY.union(*(makers for results in inputs for makers in results))
         match node.operator:
-            case Sample(model=model):
+            case Sample(model=model, sampling=sampling):
+                self._need_settings(model, sampling, node)
                 return (upstream | self._uses(model),)
-            case Extend(model=model, into=into):
+            case Extend(model=model, into=into, sampling=sampling):
                 self._need(model, Capability.PREFIX, node)
+                self._need_settings(model, sampling, node)
                 return (upstream | {model} if into is None else _own(inputs),)
             case Ask() as ask:
                 self._uses(ask.model)
                 if ask.reads is Reads.YES:
                     self._need(ask.model, Capability.CHOICES, node)
+                else:
+                    self._need_settings(ask.model, ask.sampling, node)
                 new = ask.into is None and ask.reads not in (Reads.ORDER, Reads.WINNER)
                 return (frozenset({ask.model}) if new else _own(inputs),)
             case Loglik(model=model):
@@ -121,6 +126,10 @@ class _Reading:
 
     def _need(self, model: str, capability: Capability, node: PlanNode) -> None:
         self.needs.setdefault(model, {}).setdefault(capability, node)
+
+    def _need_settings(self, model: str, sampling: Sampling, node: PlanNode) -> None:
+        for name in sampling.unusual:
+            self._need(model, Capability(name), node)
 
     def _need_logprobs(self, models: _Makers, node: PlanNode) -> None:
         for model in sorted(models):

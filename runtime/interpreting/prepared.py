@@ -7,6 +7,7 @@ from itertools import count
 
 from pnyx.compiler.operators import Input, Operator, Param
 from pnyx.compiler.plan import Plan, PlanBody, PlanNode
+from pnyx.runtime.interpreting.scored import scored_streams
 from pnyx.runtime.operators import IMPLEMENTATIONS, Begin, Step
 from pnyx.runtime.states import initial_states
 
@@ -25,13 +26,18 @@ class PreparedBody:
     )  # fmt: skip
 
     def __init__(
-        self, nodes: Sequence[PlanNode], given: Sequence[int], outputs: Sequence[int], numbers: Iterator[int]
+        self,
+        nodes: Sequence[PlanNode],
+        given: Sequence[int],
+        outputs: Sequence[int],
+        scored: frozenset[str],
+        numbers: Iterator[int],
     ) -> None:
         self.given, self.outputs = tuple(given), tuple(outputs)
         steps, bodies = [], []
         for entry in nodes:
-            steps.append(_step(next(numbers), entry))
-            bodies.append(tuple(_body(body, numbers) for body in entry.bodies))
+            steps.append(_step(next(numbers), entry, scored))
+            bodies.append(tuple(_body(body, scored, numbers) for body in entry.bodies))
         self.steps, self.bodies = tuple(steps), tuple(bodies)
         self.begins: tuple[Begin | None, ...] = tuple(
             IMPLEMENTATIONS[type(step.operator)](step) if type(step.operator) in IMPLEMENTATIONS else None
@@ -50,13 +56,13 @@ class PreparedBody:
         """How many nodes have to run."""
 
 
-def _step(number: int, entry: PlanNode) -> Step[Operator]:
+def _step(number: int, entry: PlanNode, scored: frozenset[str]) -> Step[Operator]:
     place = str(entry.place) if entry.place is not None else None
-    return Step(number, entry.operator, entry.inputs, entry.stream, entry.label, place)
+    return Step(number, entry.operator, entry.inputs, entry.stream, entry.label, place, entry.stream in scored)
 
 
-def _body(body: PlanBody, numbers: Iterator[int]) -> PreparedBody:
-    return PreparedBody(body.nodes, range(body.params), body.outputs, numbers)
+def _body(body: PlanBody, scored: frozenset[str], numbers: Iterator[int]) -> PreparedBody:
+    return PreparedBody(body.nodes, range(body.params), body.outputs, scored, numbers)
 
 
 class PreparedPlan:
@@ -67,7 +73,7 @@ class PreparedPlan:
         self.plan = plan
         given = (0, *(state.param for state in plan.states))
         outputs = (plan.output, *(state.output for state in plan.states))
-        self.body = PreparedBody(plan.nodes, given, outputs, count())
+        self.body = PreparedBody(plan.nodes, given, outputs, scored_streams(plan), count())
         self.states = tuple(state.name for state in plan.states)
         self.initial = initial_states(plan)
         stray = [

@@ -54,6 +54,7 @@ class Asking:
             seed=self.scope.seed_for(self.step, key),
             choices=YES_NO if ask.reads is Reads.YES else (),
             reads=ask.reads,
+            logprobs=self.step.scored,
             subject=self._subject(candidates),
             priority=self.scope.example.question.index,
         )

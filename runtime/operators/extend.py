@@ -31,6 +31,7 @@ def prepare_extend(step: Step[Extend]) -> Begin:
                 n=extend.n,
                 seed=scope.seed_for(step, candidate.key),
                 prefix=f"{candidate.text}{candidate.fields.get('stopped', '')}{extend.force}",
+                logprobs=step.scored,
                 subject=chat.subject,
                 priority=scope.example.question.index,
             )

@@ -56,6 +56,7 @@ def _single(request: Request, k: int) -> Request:
         first=k,
         seed=request.seed,
         prefix=request.prefix,
+        logprobs=request.logprobs,
         subject=request.subject,
         priority=request.priority,
     )
@@ -93,6 +94,7 @@ def prepare_sample(step: Step[Sample]) -> Begin:
             sampling=sample.sampling,
             n=sample.n,
             seed=scope.seed_for(step),
+            logprobs=step.scored,
             subject=chat.subject,
             priority=scope.example.question.index,
         )

@@ -34,7 +34,8 @@ _LONGEST_KEY = 120
 @dataclass(frozen=True, slots=True)
 class Step(Generic[O_co]):
     """A node as the runtime sees it. `index` counts the nodes of the plan, those of bodies behind the node that has
-    them; `inputs` are places in the body that the node is in."""
+    them; `inputs` are places in the body that the node is in. `scored`: whether something reads the log-probabilities
+    of what it draws."""
 
     index: int
     operator: O_co
@@ -42,6 +43,7 @@ class Step(Generic[O_co]):
     stream: str
     label: str
     place: str | None
+    scored: bool = True
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ Invariants
   that were drawn for fewer.
 - What a request is about (`subject`), how urgent it is and how its samples are grouped is not in the key; every other
   field of a request is, also one that is added later.
+- Samples with log-probabilities have a key of their own; where the key without them has nothing, they answer too.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
@@ -42,6 +43,9 @@ class Keys:
 
     def of(self, request: Request) -> list[bytes]:
         """One for every sample; one for choices, or for continuations."""
+        draws = not (request.choices or request.continuations)
+        if not (draws or request.logprobs):  # nobody gives log-probabilities of what is not drawn
+            request = replace(request, logprobs=True)
         said = self._root.copy()
         parts = [_sampling(request.sampling), _form(_others(request))]
         for message in request.messages:
@@ -51,11 +55,16 @@ class Keys:
         said.update(b"".join(parts))
         first = request.seed + request.first
         made = []
-        for seed in range(first, first + (1 if request.choices or request.continuations else request.n)):
+        for seed in range(first, first + (request.n if draws else 1)):
             seeded = said.copy()
             seeded.update(b"seed %d" % seed)
             made.append(seeded.digest())
         return made
+
+    def richer(self, request: Request) -> list[bytes]:
+        """Those of the same samples with log-probabilities, where the request wants none; else nothing."""
+        draws = not (request.choices or request.continuations)
+        return [] if request.logprobs or not draws else self.of(replace(request, logprobs=True))
 
 
 @lru_cache(maxsize=1024)
@@ -65,4 +74,5 @@ def _form(others: tuple[object, ...]) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _sampling(sampling: Sampling) -> bytes:
-    return b"\0%s\0" % repr(sampling).encode("utf-8", "backslashreplace")
+    told = ", ".join(f"{name}={value!r}" for name, value in sampling.told().items())
+    return b"\0%s\0" % f"Sampling({told})".encode("utf-8", "backslashreplace")

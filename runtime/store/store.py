@@ -5,6 +5,7 @@ Invariants
 - What comes while a batch is on its way is the next batch, so the busier it is, the larger the batches.
 - Callbacks come from the event loop, never from inside the call that they belong to.
 - A failure of the store goes to everyone who waits, once; the store is then of no more use to the run.
+- A record that is found was used: where the size is limited, what is used goes last.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 
+from pnyx.runtime.batches import Batches
 from pnyx.runtime.errors import StoreFailure
 from pnyx.runtime.store.backend import Backend, Row
 from pnyx.runtime.store.records import Record, decode, encode
@@ -43,20 +43,20 @@ class CallStore:
         self._grown = 0 if limit is None else limit + 1  # so that the first batch takes the measure
         self._now = int(time.time())
         self._used: list[bytes] = []
-        self._readers = _Worker[tuple[bytes, Found]]("pnyx-store-reads", self._read)
-        self._writers = _Worker[tuple[list[Row], list[bytes], Kept | None]]("pnyx-store-writes", self._write)
+        self._readers = Batches[tuple[tuple[bytes, ...], Found]]("pnyx-store-reads", self._read)
+        self._writers = Batches[tuple[list[Row], list[bytes], Kept | None]]("pnyx-store-writes", self._write)
 
-    def look_up(self, key: bytes, found: Found) -> None:
-        """`found` hears the record, None where there is none, or the failure of the store."""
-        self._readers.put((key, found))
+    def look_up(self, keys: tuple[bytes, ...], found: Found) -> None:
+        """`found` hears the record of the first of `keys` that has one, None where none has, or the failure of the
+        store."""
+        self._readers.put((keys, found))
 
     def keep(self, model: str, costs: float, records: Sequence[tuple[bytes, Record]], kept: Kept) -> None:
         """Stores records under their keys. `model`: the identity of the engine; `costs`: FLOPs that each saves."""
         rows = [Row(key, model, encode(record), costs, self._now) for key, record in records]
         self._writers.put((rows, [], kept))
 
-    def use(self, key: bytes) -> None:
-        """Counts a use of a stored record; what is used goes last where the size is limited."""
+    def _use(self, key: bytes) -> None:
         self._used.append(key)
         if len(self._used) >= _USES:
             self._count_uses()
@@ -82,16 +82,20 @@ class CallStore:
     ) -> None:
         await self.close()
 
-    def _read(self, asked: list[tuple[bytes, Found]]) -> Callable[[], None]:
+    def _read(self, asked: list[tuple[tuple[bytes, ...], Found]]) -> Callable[[], None]:
         try:
-            got = self._backend.read([key for key, _ in asked])
+            got = self._backend.read([key for keys, _ in asked for key in keys])
         except StoreFailure as failure:
             return partial(_tell_all, failure, [found for _, found in asked])
 
         def tell() -> None:
-            for key, found in asked:
-                payload = got.get(key)
-                found(_decoded(payload, self.place) if payload is not None else None)
+            for keys, found in asked:
+                key = next((key for key in keys if key in got), None)
+                if key is None:
+                    found(None)
+                else:
+                    self._use(key)
+                    found(_decoded(got[key], self.place))
 
         return tell
 
@@ -127,56 +131,3 @@ def _decoded(payload: bytes, place: str) -> Record | StoreFailure:
         return decode(payload)
     except ValueError as error:
         return StoreFailure(f"{error} in the call store `{place}`", help="`pnyx store prune --all` empties it")
-
-
-class _Worker(Generic[T]):
-    """A thread that does things in batches: all that came since it last took one. What `work` gives is called in the
-    event loop. Things that come within one turn of the loop are handed over together."""
-
-    _MOST = 4096
-
-    def __init__(self, name: str, work: Callable[[list[T]], Callable[[], None]]) -> None:
-        self._name, self._work = name, work
-        self._coming: list[T] = []
-        self._queue: SimpleQueue[list[T] | None] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def put(self, thing: T) -> None:
-        if self._thread is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
-        self._coming.append(thing)
-        if len(self._coming) == 1:
-            assert self._loop is not None
-            self._loop.call_soon(self._hand_over)
-
-    def _hand_over(self) -> None:
-        if self._coming:
-            self._queue.put(self._coming)
-            self._coming = []
-
-    def _run(self) -> None:
-        assert self._loop is not None
-        ended = False
-        while not ended:
-            batch: list[T] = []
-            waiting: list[T] | None = self._queue.get()
-            while waiting is not None:
-                batch += waiting
-                if self._queue.empty() or len(batch) >= self._MOST:
-                    break
-                waiting = self._queue.get()
-            ended = waiting is None
-            if batch:
-                tell = self._work(batch)
-                with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                    self._loop.call_soon_threadsafe(tell)
-
-    async def close(self) -> None:
-        self._hand_over()
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None

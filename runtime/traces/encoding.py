@@ -284,7 +284,7 @@ class _Writing:
 
 @lru_cache(maxsize=256)
 def _sampling(sampling: Sampling) -> dict[str, Any]:
-    return asdict(sampling)
+    return sampling.told()
 
 
 def _engine(info: EngineInfo) -> dict[str, Any]:

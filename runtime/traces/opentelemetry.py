@@ -209,6 +209,7 @@ class SpanSink:
             "gen_ai.request.model": event.engine.model,
             "gen_ai.request.temperature": sampling.temperature,
             "gen_ai.request.top_p": sampling.top_p,
+            "gen_ai.request.top_k": sampling.top_k,
             "gen_ai.request.max_tokens": sampling.max_tokens,
             "gen_ai.request.stop_sequences": list(sampling.stop) or None,
             "gen_ai.request.seed": request.seed + request.first,

@@ -71,6 +71,9 @@ REFUSALS = {
         "top(1, by = logprob)",
     ),
     "query |> generate(a, top_p = 0.5)": ("Archon has no `top_p` for `generate`", None),
+    "query |> generate(a, top_k = 5)": ("Archon has no `top_k` for `generate`", None),
+    "query |> generate(a, min_p = 0.5)": ("Archon has no `min_p` for `generate`", None),
+    "query |> generate(a, min_tokens = 5)": ("Archon has no `min_tokens` for `generate`", None),
     "query |> generate(a, stop = \"x\")": ("Archon has no `stop` for `generate`", None),
     "tests = query |> unit_tests(a)\nquery |> generate(a, n = 2) |> judge_tests(b, tests)": (
         "an Archon evaluator also puts the candidates in the order of their `passes`",

@@ -271,3 +271,8 @@ def test_critique_lengths_reach_the_prompts_that_show_them() -> None:
     plain = report(fuse(QUERY, THREE)).nodes[-1].cost.prompt_tokens.expected
     shown = report(fuse(QUERY, critique(QUERY, THREE))).nodes[-1].cost.prompt_tokens.expected
     assert shown > plain + 3 * 256
+
+
+def test_replies_are_expected_to_be_as_long_as_they_must_be() -> None:
+    least = typed(Sample(model="small", sampling=Sampling(max_tokens=100, min_tokens=90)), [QUERY], label="generate")
+    assert report(least).total.generated_tokens == Estimate(0, 90, 100)

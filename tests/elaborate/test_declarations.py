@@ -300,23 +300,24 @@ def test_a_search_with_every_setting() -> None:
     program = Program.parse(_search(text))
     assert program.check() == ()
     search = program.searches["s"]
-    assert (search.pipelines, search.benchmark, search.baseline) == (("main",), "b", "main")
+    assert (search.pipelines, search.benchmark, search.baselines) == (("main",), "b", ("main",))
     assert search.objectives == (Objective("accuracy", True), Objective("tokens", False), Objective("money", False))
     assert search.budget == Limits(tokens=2_000_000, money=5, seconds=3600)
     assert search.per_query == Limits(calls=20)
     assert (search.algorithm, search.seed, search.held_out, search.workers) == ("tpe", 4, 0.25, 2)
 
 
+def test_a_search_with_several_baselines() -> None:
+    other = "pipeline other(query) { query |> generate(small) }\n"
+    search = Program.parse(other + _search(f"{LEAST}baseline = [main, other]")).searches["s"]
+    assert search.baselines == ("main", "other")
+
+
 def test_what_a_search_does_when_nothing_is_said() -> None:
     search = Program.parse(_search(LEAST)).searches["s"]
     assert search.objectives == (Objective("accuracy", True),)
-    assert (search.algorithm, search.seed, search.baseline, search.held_out, search.workers) == (
-        "rms",
-        0,
-        None,
-        None,
-        1,
-    )
+    assert (search.algorithm, search.seed, search.baselines) == ("rms", 0, ())
+    assert (search.held_out, search.workers) == (None, 1)
     assert search.per_query == NO_LIMITS
 
 

@@ -7,6 +7,7 @@ from elaborate.programs import MODELS, body, compiled, errors, kinds
 
 from pnyx.compiler.diagnostics import CompileError
 from pnyx.compiler.operators import Ask, Over, Reads, Sample, Single
+from pnyx.compiler.plan import Plan
 from pnyx.compiler.program import Program
 
 
@@ -141,6 +142,45 @@ def test_two_logical_models_with_one_id_are_two_streams() -> None:
     plan = compiled(body("query |> generate([small, judge])"))
     streams = [n.stream for n in plan.nodes if isinstance(n.operator, Sample)]
     assert len(set(streams)) == 2
+
+
+@pytest.mark.parametrize(
+    "stage", ["generate(small{})", "generate(small) |> ask(small, p{})", "generate(small) |> extend(small{})"]
+)
+def test_settings_that_are_off_are_part_of_no_stream_and_no_plan(stage: str) -> None:
+    prompt = 'prompt p(query, candidate) = "{{ query }} {{ candidate.text }}"\n'
+
+    def made(settings: str) -> Plan:
+        return Program.parse(f"{MODELS}{prompt}pipeline main(query) {{ query |> {stage.format(settings)} }}").compile()
+
+    usual, off = made(""), made(", top_k = none, min_p = 0.0, min_tokens = 0")
+    assert "min_" not in usual.to_json()
+    assert (off.digest, off.nodes[-1].stream) == (usual.digest, usual.nodes[-1].stream)
+    for settings in (", top_k = 5", ", min_p = 0.1", ", min_tokens = 7"):
+        set_ = made(settings)
+        assert set_.digest != usual.digest
+        assert set_.nodes[-1].stream != usual.nodes[-1].stream
+        assert Plan.from_json(set_.to_json()) == set_
+        assert set_.nodes[-1].operator.sampling.unusual.keys() == {settings.split()[1]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "help"),
+    [
+        ("top_k = 0", "0", "1 to 1000000"),
+        ("min_p = -0.1", "-0.1", "0 to 1"),
+        ("min_p = 1.5", "1.5", "0 to 1"),
+        ("min_tokens = -1", "-1", "0 to 1000000"),
+        ("max_tokens = 20, min_tokens = 21", "21", "lower `min_tokens`, or raise `max_tokens`"),
+        ("min_tokens = 600", "600", "lower `min_tokens`, or raise `max_tokens`"),
+    ],
+)
+def test_settings_out_of_bounds(settings: str, where: str, help: str) -> None:
+    source = body(f"query |> generate(small, {settings})")
+    (diagnostic,) = Program.parse(source).check()
+    assert (diagnostic.code, source[diagnostic.primary.span.start : diagnostic.primary.span.end]) == ("E401", where)
+    assert help in (diagnostic.help or "")
+    compiled(body("query |> generate(small, max_tokens = 20, min_tokens = 20, min_p = 1.0, top_k = 1)"))
 
 
 def test_n_is_not_part_of_a_stream() -> None:

@@ -82,6 +82,7 @@ class FaultServer:
     context: int = 512
     latency: float = 0.0
     limit: str = "max_tokens"
+    owner: str | None = None
     faults: deque[Fault] = field(default_factory=deque)
     asked: list[dict[str, Any]] = field(default_factory=list)
     open: int = 0
@@ -173,7 +174,8 @@ class FaultServer:
     def _facts(self, path: str) -> Answer:
         if path == "/v1/models":
             vllm = {"owned_by": "vllm", "max_model_len": self.context} if self.kind == "vllm" else {}
-            return _json({"data": [{"id": self.model, **vllm}]})
+            owner = {"owned_by": self.owner} if self.owner is not None else {}
+            return _json({"data": [{"id": self.model, **owner, **vllm}]})
         if path == "/version" and self.kind == "vllm":
             return _json({"version": "0.32.0"})
         return Answer(404, b"<html>no such page</html>")
@@ -245,6 +247,9 @@ class FaultServer:
                 top_p=asked.get("top_p", 1.0),
                 max_tokens=asked[self.limit],
                 stop=tuple(asked.get("stop", ())),
+                top_k=None if asked.get("top_k", -1) == -1 else asked["top_k"],
+                min_p=asked.get("min_p", 0.0),
+                min_tokens=asked.get("min_tokens", 0),
             ),
             n=asked.get("n", 1),
             seed=asked.get("seed", 0),

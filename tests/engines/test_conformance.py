@@ -274,6 +274,21 @@ MUTANTS: dict[str, list[tuple[str, Callable[[], Broken]]]] = {
         ("finish is always stop", sampled(lambda _, s: replace(s, finish="stop"))),
         ("finish is always length", sampled(lambda r, s: replace(s, finish="length", tokens=s.tokens // 2))),
     ],
+    "check_narrow": [
+        ("top_k is ignored", sampling(top_k=None)),
+        ("min_p is ignored", sampling(min_p=0.0)),
+        ("not declared", lambda: Broken(capabilities=frozenset(Capability) - {Capability.MIN_P})),
+        ("another likeliest token", sampled(lambda r, s: replace(s, text=f"{s.text}{r.sampling.top_k or ''}"))),
+    ],
+    "check_min_tokens": [
+        ("min_tokens is ignored", sampling(min_tokens=0)),
+        ("stop strings come first", asking(
+            lambda r: replace(r, sampling=replace(r.sampling, min_tokens=0)) if r.sampling.stop else r
+        )),
+        ("finish is stop", sampled(lambda _, s: replace(s, finish="stop"))),
+        ("max_tokens is ignored", sampling(max_tokens=500, min_tokens=400)),
+        ("not declared", lambda: Broken(capabilities=frozenset(Capability) - {Capability.MIN_TOKENS})),
+    ],
     "check_stop": [
         ("stop is ignored", sampling(stop=())),
         ("stop is kept", sampled(lambda r, s: replace(s, text=s.text + "".join(r.sampling.stop[-1:])))),
@@ -404,7 +419,7 @@ async def test_the_unbroken_base_of_the_mutants_conforms():
 
 async def test_an_engine_without_capabilities_conforms():
     def plain(request, response):
-        if request.choices or request.continuations or request.prefix:
+        if request.choices or request.continuations or request.prefix or request.sampling.unusual:
             raise CapabilityMissing("not here")
         return replace(response, samples=tuple(replace(sample, logprobs=()) for sample in response.samples))
 

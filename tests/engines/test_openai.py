@@ -10,6 +10,7 @@ import pickle
 import socket
 import time
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -79,6 +80,33 @@ async def test_a_plain_server_is_asked_what_it_can() -> None:
         assert [len(sample.logprobs) == sample.tokens > 0 for sample in response.samples] == [True] * 3
         with pytest.raises(CapabilityMissing):
             await engine.complete(ask(prefix="So"))
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("owner", "known"),
+    [("vllm", {"top_k", "min_p", "min_tokens"}), ("sglang", {"top_k", "min_p", "min_tokens"}),
+     ("llamacpp", {"top_k", "min_p"}), ("openai", set()), (None, set())],
+)  # fmt: skip
+async def test_settings_of_servers_that_say_who_they_are(owner: str | None, known: set[str]) -> None:
+    """What is off is said to those that know it, since they may have defaults of their own."""
+    off: dict[str, Any] = {"top_k": -1, "min_p": 0.0}
+    given: dict[str, Any] = {"top_k": 7, "min_p": 0.25, "min_tokens": 9}
+    async with FaultServer("vllm" if owner == "vllm" else "plain", owner=owner) as server:
+        engine = await opened(server)
+        assert engine.info.capabilities & given.keys() == known
+        await engine.complete(ask())
+        assert {name: server.asked[-1][name] for name in given.keys() & server.asked[-1].keys()} == {
+            name: value for name, value in off.items() if name in known
+        }
+        for name, value in given.items():
+            asked = replace(ask(), sampling=Sampling(**{name: value}))
+            if name in known:
+                await engine.complete(asked)
+                assert server.asked[-1][name] == value
+            else:
+                with pytest.raises(CapabilityMissing, match=name):
+                    await engine.complete(asked)
         await engine.close()
 
 

@@ -101,6 +101,31 @@ async def test_top_p_leaves_only_likely_answers():
     assert len(narrow) == 1 < len(wide)
 
 
+async def test_top_k_and_min_p_leave_only_likely_answers():
+    wide = {read_answer(text) for text in await texts(engine(0.6), request(n=60))}
+    for settings in ({"top_k": 2}, {"min_p": 0.3}):
+        narrow = {read_answer(text) for text in await texts(engine(0.6), request(n=60, **settings))}
+        assert len(narrow) < len(wide)
+    greedy = set(await texts(engine(0.6), request(n=4, temperature=0.0)))
+    for settings in ({"top_k": 1}, {"min_p": 1.0}):
+        assert set(await texts(engine(0.6), request(n=4, **settings))) == greedy
+
+
+async def test_a_text_is_as_long_as_it_must_be():
+    for least, most in ((150, 200), (200, 200), (0, 200)):
+        samples = (await engine().complete(request(n=8, max_tokens=most, min_tokens=least))).samples
+        assert all(least <= sample.tokens <= most for sample in samples)
+        assert any(sample.tokens < 150 for sample in samples) == (least == 0)
+    plain, long = [await texts(engine(), request(n=4, max_tokens=200, min_tokens=n)) for n in (0, 150)]
+    assert all(text.startswith(start) for text, start in zip(long, plain, strict=True))
+
+
+async def test_log_probabilities_that_nobody_wants_change_no_text():
+    asked = request(n=8)
+    wanted, unwanted = [await engine().complete(replace(asked, logprobs=flag)) for flag in (True, False)]
+    assert replace(wanted, samples=tuple(replace(s, logprobs=()) for s in wanted.samples)) == unwanted != wanted
+
+
 async def test_models_share_their_mistakes_but_not_their_luck():
     wrong, luck = set(), set()
     for model in ("a-1B", "b-1B", "c-1B"):

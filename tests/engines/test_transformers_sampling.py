@@ -45,6 +45,51 @@ def test_a_nucleus_wider_than_the_head():
     assert len(set(tokens)) == pytest.approx(900, abs=2)
 
 
+def test_the_likeliest_tokens_alone():
+    probabilities = [0.05, 0.4, 0.1, 0.3, 0.15]
+    logits = [math.log(p) for p in probabilities]
+    two = pytest.approx([0, 0.4 / 0.7, 0, 0.3 / 0.7, 0], abs=1.1e-3)
+    assert frequencies(logits, temperature=1.0, top_k=2) == two
+    assert frequencies(logits, temperature=1.0, min_p=0.7) == two
+    assert frequencies(logits, temperature=1.0, top_k=1) == frequencies(logits, temperature=1.0, min_p=1.0)
+    assert frequencies(logits, temperature=1.0, top_k=99) == frequencies(logits, temperature=1.0)
+    # The nucleus is of what the others leave: 0.4 of 0.7 is more than half of it, though not of all.
+    assert frequencies(logits, temperature=1.0, top_k=2, top_p=0.55) == [0, 1, 0, 0, 0]
+    assert frequencies(logits, temperature=1.0, min_p=0.7, top_p=0.55) == [0, 1, 0, 0, 0]
+    assert frequencies(logits, temperature=1.0, top_p=0.55) != [0, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"top_k": 256}, 256),
+        ({"top_k": 255}, 255),
+        ({"top_k": 257}, 257),
+        ({"top_k": 600}, 600),
+        ({"top_k": 600, "top_p": 0.5}, 300),
+        ({"min_p": 0.5}, 700),
+        ({"min_p": 0.5, "top_p": 0.5}, 350),
+        ({"min_p": 0.5, "top_k": 300}, 300),
+        ({"top_k": 5000, "min_p": 0.0001}, 1000),
+    ],
+)
+def test_cuts_wider_than_the_head(settings, kept):
+    """700 tokens are equally likely, and 300 others three times less so."""
+    logits = torch.tensor([0.0] * 700 + [-math.log(3)] * 300)
+    numbers = [(i + 0.5) / 8000 for i in range(8000)]
+    tokens, _ = draw(logits.expand(8000, -1), [Sampling(temperature=1.0, **settings)] * 8000, numbers)
+    assert len(set(tokens)) == pytest.approx(kept, abs=1)
+
+
+def test_what_is_barred_is_not_drawn_and_counts_for_the_probabilities():
+    logits = torch.tensor([2.0, 1.0, 0.0]).expand(4, -1)
+    settings = [Sampling(temperature=0.0), Sampling(temperature=0.0), Sampling(temperature=1.0), Sampling(top_p=0.1)]
+    tokens, logprobs = draw(logits, settings, [0.0] * 4, ([1, 2, 3], [0]))
+    assert tokens == [0, 1, 1, 1]
+    expected = [math.log(p) for p in softmax([2.0, 1.0, 0.0])]
+    assert logprobs == pytest.approx([expected[token] for token in tokens], abs=1e-5)
+
+
 def test_every_row_has_its_own_settings():
     logits = torch.tensor([0.0, 3.0, 2.9]).expand(4, -1)
     settings = [
@@ -62,7 +107,15 @@ def test_every_row_has_its_own_settings():
 def test_a_row_sees_no_other():
     torch.manual_seed(3)
     logits, numbers = torch.randn(12, 700) * 3, [i / 12 for i in range(12)]
-    settings = [Sampling(temperature=0.4 * (i % 4), top_p=(1.0, 0.5, 0.95)[i % 3]) for i in range(12)]
+    settings = [
+        Sampling(
+            temperature=0.4 * (i % 4),
+            top_p=(1.0, 0.5, 0.95)[i % 3],
+            top_k=(None, 400)[i % 2],
+            min_p=0.01 * (i % 5 == 0),
+        )
+        for i in range(12)
+    ]
     together, _ = draw(logits, settings, numbers)
     for row in range(12):
         assert draw(logits[row : row + 1], settings[row : row + 1], numbers[row : row + 1])[0] == [together[row]]
@@ -70,14 +123,15 @@ def test_a_row_sees_no_other():
 
 def test_a_token_without_probability_is_never_drawn():
     logits = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]] * 3)
-    for top_p in (1.0, 0.99):
-        tokens, _ = draw(logits, [Sampling(temperature=1.0, top_p=top_p)] * 3, [0.0, 0.5, 1 - 2**-53])
+    for settings in ({}, {"top_p": 0.99}, {"top_k": 4}, {"min_p": 0.1}):
+        tokens, _ = draw(logits, [Sampling(temperature=1.0, **settings)] * 3, [0.0, 0.5, 1 - 2**-53])
         assert set(tokens) <= {1, 3}
 
 
 def test_numbers_that_overflowed_show():
-    _, logprobs = draw(torch.full((1, 4), math.nan), [Sampling()], [0.5])
-    assert math.isnan(logprobs[0])
+    for settings in ({}, {"top_p": 0.9}, {"top_k": 2}, {"min_p": 0.2}):
+        _, logprobs = draw(torch.full((1, 4), math.nan), [Sampling(**settings)], [0.5])
+        assert math.isnan(logprobs[0])
 
 
 def test_streams_depend_on_the_seed_alone():

@@ -56,10 +56,9 @@ def answered(model: str, request: Request) -> Response:
         likely = tuple((-float(seed_for(0, text, model, "", 0) % 5),) for text in request.continuations)
         return Response(likelihoods=likely, usage=Usage(prompt=1))
     drawn = range(request.first, request.first + request.n)
+    likely = {k: (-float((chance + k) % 5),) if request.logprobs else () for k in drawn}
     return Response(
-        samples=tuple(
-            SampledText(text=reply(model, request, k), tokens=2, logprobs=(-float((chance + k) % 5),)) for k in drawn
-        ),
+        samples=tuple(SampledText(text=reply(model, request, k), tokens=2, logprobs=likely[k]) for k in drawn),
         usage=Usage(prompt=1, generated=2 * request.n),
     )
 

@@ -30,8 +30,8 @@ from pnyx.compiler.passes.coalesce_samples import coalesce_samples
 from pnyx.compiler.passes.context import typed
 from pnyx.compiler.passes.drop_dead_nodes import drop_dead_nodes
 from pnyx.compiler.passes.merge_identical_calls import merge_identical_calls
-from pnyx.compiler.passes.prompt_reads import prompt_reads
 from pnyx.compiler.passes.short_circuit_single import short_circuit_single
+from pnyx.compiler.prompt_reads import prompt_reads
 from pnyx.compiler.verify import verify
 from tests.passes.pipelines import CRITIQUE, FUSE, RANK, archon, critique, fuse, layered
 

@@ -51,6 +51,17 @@ def test_a_plan_that_cannot_be_used_is_refused(text: str, words: str) -> None:
         Plan.from_json(text)
 
 
+@pytest.mark.parametrize(
+    "setting", [{"top_k": 0}, {"min_p": 1.5}, {"min_p": -1}, {"min_tokens": -1}, {"min_tokens": 513}]
+)
+def test_settings_beyond_all_bounds_are_refused(setting: dict[str, float]) -> None:
+    data = json.loads(PLAN.to_json())
+    data["nodes"][1]["operator"]["sampling"].update(setting)
+    data["digest"] = Plan.model_validate({name: value for name, value in data.items() if name != "digest"}).digest
+    with pytest.raises(PlanError, match="node 1 samples beyond all bounds"):
+        Plan.from_json(json.dumps(data))
+
+
 def test_names_and_places_decide_no_result() -> None:
     def rename(data: dict[str, Any]) -> None:
         data.update(pipeline="other", source="elsewhere.pnyx", choices={})

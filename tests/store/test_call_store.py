@@ -21,7 +21,7 @@ def key(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-async def found(store: CallStore, wanted: bytes) -> Record | StoreFailure | None:
+async def found(store: CallStore, *wanted: bytes) -> Record | StoreFailure | None:
     answer: asyncio.Future[Record | StoreFailure | None] = asyncio.get_running_loop().create_future()
     store.look_up(wanted, answer.set_result)
     return await asyncio.wait_for(answer, 10)
@@ -38,6 +38,17 @@ async def test_what_is_kept_is_found_by_another(opened: Callable[[], Backend]) -
         assert await found(store, key(1)) is None
         assert await kept(store, 1, "é") is None
         assert await found(other, key(1)) == record("é")
+
+
+async def test_the_first_key_that_has_a_record_counts(opened: Callable[[], Backend]) -> None:
+    async with CallStore(opened()) as store:
+        await kept(store, 1, "one")
+        await kept(store, 2, "two")
+        assert await found(store, key(1), key(2)) == record("one")
+        assert await found(store, key(3), key(2)) == record("two")
+        assert await found(store, key(3), key(4)) is None
+    uses = {entry.key: entry.uses for entry in opened().entries(None, 9)}
+    assert uses[key(1)] == uses[key(2)] > 0
 
 
 async def test_what_comes_together_is_one_batch(opened: Callable[[], Backend]) -> None:
@@ -97,6 +108,6 @@ async def test_uses_are_counted(opened: Callable[[], Backend], uses: int) -> Non
     async with CallStore(opened()) as store:
         await kept(store, 1, "x")
         for _ in range(uses):
-            store.use(key(1))
+            await found(store, key(1))
     (entry,) = opened().entries(None, 1)
     assert entry.uses > 1

@@ -77,6 +77,20 @@ def test_a_request_for_more_samples_finds_those_of_fewer() -> None:
     assert keys(replace(ASKED, n=1, seed=9)) == four[2:3]
 
 
+def test_who_wants_no_log_probabilities_has_keys_of_its_own_and_knows_the_others() -> None:
+    plain = replace(ASKED, logprobs=False)
+    assert not set(keys(plain)) & set(keys(ASKED))
+    assert Keys(INFO).richer(plain) == keys(ASKED)
+    assert Keys(INFO).richer(ASKED) == []
+
+
+@pytest.mark.parametrize("asked", [replace(ASKED, choices=("Yes", "No")), replace(ASKED, continuations=("so",))])
+def test_what_is_not_drawn_has_one_key_whether_log_probabilities_are_wanted_or_not(asked: Request) -> None:
+    plain = replace(asked, logprobs=False)
+    assert keys(plain) == keys(asked)
+    assert Keys(INFO).richer(plain) == []
+
+
 def test_what_a_request_is_about_and_how_urgent_it_is_is_not_in_its_key() -> None:
     assert keys(replace(ASKED, subject=Subject("Q?"), priority=9)) == keys(ASKED)
 

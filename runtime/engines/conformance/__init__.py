@@ -17,6 +17,8 @@ from pnyx.runtime.engines.conformance.capabilities import (
     check_continuations,
     check_guide,
     check_logprobs,
+    check_min_tokens,
+    check_narrow,
     check_prefix,
 )
 from pnyx.runtime.engines.conformance.company import (
@@ -48,7 +50,8 @@ Check: TypeAlias = Callable[[Engine], Awaitable[None]]
 
 CHECKS: tuple[Check, ...] = (
     check_info, check_repeatable, check_joined_samples, check_seeds_differ, check_greedy, check_max_tokens, check_stop,
-    check_usage, check_logprobs, check_choices, check_prefix, check_continuations, check_guide,
+    check_usage, check_narrow, check_min_tokens,
+    check_logprobs, check_choices, check_prefix, check_continuations, check_guide,
     check_mixed, check_too_long, check_full_context, check_cancellation,
     check_unicode, check_empty_message, check_conversation, check_many,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from pnyx.runtime.engines.conformance.asking import (
     ask,
     expect,
     expect_equal,
+    expect_limits,
     expect_own,
     expect_refused,
     flat,
@@ -22,7 +23,10 @@ from pnyx.runtime.engines.engine import Capability, Engine
 from pnyx.runtime.engines.guided import guide_of
 from pnyx.runtime.request import Choice, JsonSchema, Regex, Subject
 
-__all__ = ["check_logprobs", "check_choices", "check_prefix", "check_continuations", "check_guide"]
+__all__ = [
+    "check_choices", "check_continuations", "check_guide", "check_logprobs", "check_min_tokens", "check_narrow",
+    "check_prefix",
+]  # fmt: skip
 
 _NEAR = 0.2  # by which log-probabilities may differ between two batches of bfloat16 numbers
 
@@ -41,6 +45,39 @@ async def check_logprobs(engine: Engine) -> None:
             expect(not certain, "all logprobs are 0: they are those of the draw, not the model's own")
     unwanted = await ask(engine, replace(request_for("What is rain?"), logprobs=False))
     expect(not any(sample.logprobs for sample in unwanted.samples), "logprobs that nobody wants")
+
+
+async def check_narrow(engine: Engine) -> None:
+    """`top_k = 1` and `min_p = 1` leave one token, whatever the seed and the temperature: the text of temperature 0. An
+    engine without the capability refuses them."""
+    request = request_for("Say something surprising.", temperature=1.5, n=2)
+    for capability, narrow in ((Capability.TOP_K, {"top_k": 1}), (Capability.MIN_P, {"min_p": 1.0})):
+        asked = replace(request, sampling=replace(request.sampling, **narrow))
+        if capability not in engine.info.capabilities:
+            await expect_refused(engine, asked, str(capability))
+            continue
+        texts = flat([await ask(engine, replace(asked, seed=seed)) for seed in (0, 1, 12345)])
+        greedy = texts_of(await ask(engine, replace(request, n=1, sampling=replace(request.sampling, temperature=0.0))))
+        expect_equal(greedy * len(texts), texts, f"the text of temperature 0 and those of {narrow}")
+
+
+async def check_min_tokens(engine: Engine) -> None:
+    """No sample ends before it has so many tokens, neither by itself nor at a stop string, and no later than
+    max_tokens. An engine without the capability refuses it."""
+    request = request_for("Say hello.", n=4, max_tokens=20)
+    least = replace(request, sampling=replace(request.sampling, min_tokens=16))
+    if Capability.MIN_TOKENS not in engine.info.capabilities:
+        await expect_refused(engine, least, "min_tokens")
+        return
+    stopped = replace(least, sampling=replace(least.sampling, stop=("e", " ")))
+    whole = replace(least, sampling=replace(least.sampling, min_tokens=20))
+    for asked in (least, stopped, whole):
+        for sample in (await ask(engine, asked)).samples:
+            expect_limits(asked.sampling, sample)
+            wanted = asked.sampling.min_tokens
+            expect(sample.tokens >= wanted, f"{sample.tokens} tokens with min_tokens = {wanted}")
+    cut = {sample.finish for sample in (await ask(engine, whole)).samples}
+    expect(cut == {"length"}, f"samples of at least and at most 20 tokens end with {sorted(cut)}")
 
 
 async def check_choices(engine: Engine) -> None:

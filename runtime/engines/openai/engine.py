@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from typing import Any, Final
 
+from pnyx.compiler.operators import Sampling
 from pnyx.runtime.config import EngineOptions
 from pnyx.runtime.engines.engine import Capability, EngineInfo
 from pnyx.runtime.engines.guided import guide_of
@@ -97,7 +98,9 @@ class OpenAIEngine:
     async def _samples(self, request: Request) -> Response:
         if request.prefix:
             self._need(Capability.PREFIX)
-        greedy = request.sampling.temperature == 0
+        for name in request.sampling.unusual:
+            self._need(Capability(name))
+        greedy = request.sampling.greedy
         if request.n == 0:
             return Response()
         if request.n > 1 and not (self._server.many or greedy):
@@ -105,7 +108,8 @@ class OpenAIEngine:
             return _joined(await asyncio.gather(*map(self._samples, singly)))
         n = 1 if greedy else request.n
         reply = await self._asked(request, self._drawing(request, n))
-        drawn = samples(reply, n, request.sampling.stop, self._client.url)
+        cut = () if request.sampling.min_tokens else request.sampling.stop  # those that come early may stay
+        drawn = samples(reply, n, cut, self._client.url)
         drawn *= request.n if greedy else 1
         return Response(samples=drawn, usage=usage(reply, drawn))
 
@@ -118,10 +122,11 @@ class OpenAIEngine:
             self._server.limit: min(sampling.max_tokens, self._info.context - 1),
             "seed": request.seed + request.first,
         }
+        body |= _settings(sampling, self._server.settings, body[self._server.limit])
         if n > 1:
             body["n"] = n
         if stops:
-            body["stop"] = stops if self._server.vllm else stops[:_STOPS]
+            body["stop"] = stops if self._server.vllm or sampling.min_tokens else stops[:_STOPS]
         if request.logprobs and self._server.likely:
             body["logprobs"] = True if self._api == "chat" else 0
         if self._guided and (guide := guide_of(request)) is not None:
@@ -216,7 +221,20 @@ def _capabilities(server: Server, *, api: str, guided: bool) -> frozenset[Capabi
         able.add(Capability.PREFIX)
     if server.vllm:
         able.add(Capability.CONTINUATIONS)
-    return frozenset(able | ({Capability.GUIDE} if guided else set()))
+    return frozenset(able | server.settings | ({Capability.GUIDE} if guided else set()))
+
+
+def _settings(sampling: Sampling, known: frozenset[Capability], most: int) -> dict[str, Any]:
+    """Of those that the server knows, also what is off: where nothing is said, it takes defaults of its own or of the
+    model's. All of these servers turn `top_k` off at -1."""
+    said: dict[str, Any] = {}
+    if Capability.TOP_K in known:
+        said["top_k"] = sampling.top_k or -1
+    if Capability.MIN_P in known:
+        said["min_p"] = sampling.min_p
+    if sampling.min_tokens:
+        said["min_tokens"] = min(sampling.min_tokens, most)
+    return said
 
 
 def _structured(guide: Guide) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """What a server can do, asked once when it is opened.
 
 vLLM says who it is in its list of models, and is known. Any other server gets one tiny request, which asks for less
-each time that it is refused, until it is answered.
+each time that it is refused, until it is answered. Settings that are not OpenAI's own are known of servers that say who
+they are; others may refuse them, or take no notice and not say so.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
+from pnyx.runtime.engines.engine import Capability
 from pnyx.runtime.engines.openai.client import Client
 from pnyx.runtime.engines.openai.wire import Models, parse, parse_reply
 from pnyx.runtime.errors import EngineFailure, KeyRefused, ModelNotFound, RuntimeFailure, ServerFailed, ServerUnusable
@@ -24,17 +26,26 @@ _TOP: Final = 20
 """Of so many of the likeliest tokens servers give log-probabilities."""
 
 
+_SETTINGS: Final = {
+    "vllm": frozenset({Capability.TOP_K, Capability.MIN_P, Capability.MIN_TOKENS}),
+    "sglang": frozenset({Capability.TOP_K, Capability.MIN_P, Capability.MIN_TOKENS}),
+    "llamacpp": frozenset({Capability.TOP_K, Capability.MIN_P}),
+}
+"""By `owned_by` in the list of models: what the server of that name knows. An older vLLM knows these too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """`vllm`: a server that knows vLLM's additions. `many`: it draws several samples of one prompt. `likely`: of how
     many of the likeliest tokens it gives log-probabilities, 0 for none at all. `limit`: its name for max_tokens.
-    `context` in tokens, where it says."""
+    `context` in tokens, where it says. `settings`: those that it knows beside OpenAI's own."""
 
     vllm: bool = False
     many: bool = True
     likely: int = _TOP
     limit: str = "max_tokens"
     context: int | None = None
+    settings: frozenset[Capability] = frozenset()
 
 
 async def probe(client: Client, model: str, api: str) -> Server:
@@ -51,9 +62,10 @@ async def probe(client: Client, model: str, api: str) -> Server:
     if listed and any(entry.owned_by == "vllm" for entry in listed.data) and await _recent(client):
         if found is None:
             raise ModelNotFound(f"the server at `{client.url}` has no model `{model}`", help=f"its models: {names}")
-        return Server(vllm=True, context=found.context)
+        return Server(vllm=True, context=found.context, settings=_SETTINGS["vllm"])
     try:
-        return await _tried(client, model, api, found.context if found else None)
+        server = await _tried(client, model, api, found.context if found else None)
+        return replace(server, settings=_SETTINGS.get(found.owned_by or "", frozenset()) if found else frozenset())
     except ModelNotFound as failure:
         raise ModelNotFound(failure.message, help=f"its models: {names}" if names else None) from None
 

@@ -54,8 +54,11 @@ class ReplayEngine:
         if self._closed:
             raise EngineFailure(f"the replay of `{self._info.model}` is closed")
         keys = self._keys.of(request)
+        richer = self._keys.richer(request)
         async with self._reading:
-            found = await asyncio.to_thread(self._backend.read, keys)
+            found = await asyncio.to_thread(self._backend.read, [*keys, *richer])
+        if richer:
+            keys = [key if key in found else other for key, other in zip(keys, richer, strict=True)]
         missing = sum(key not in found for key in keys)
         if missing:
             raise NotStored(
@@ -80,6 +83,8 @@ def _response(request: Request, records: list[Record]) -> Response:
     prompt = max((record.prompt for record in records), default=0)
     if request.choices:
         return Response(probabilities=records[0].probabilities, usage=Usage(prompt=prompt))
+    if request.continuations:
+        return Response(likelihoods=records[0].likelihoods, usage=Usage(prompt=prompt))
     samples = tuple(record.sample for record in records)
     usage = Usage(prompt=prompt, generated=sum(sample.tokens for sample in samples), cached=prompt)
     return Response(samples=samples, usage=usage)

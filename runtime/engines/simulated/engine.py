@@ -1,7 +1,8 @@
 """The simulated engine: answers requests from the little world, at once and always in the same way.
 
 A token is a word between white space; a prompt has one more for each message, and a text that ends by itself has one
-more for its end. Limits and stop strings cut texts as they would a real model's.
+more for its end. Limits and stop strings cut texts as they would a real model's; a text that ends before `min_tokens`
+goes on with words that say nothing.
 
 Invariant: sample k of a request depends on the world's seed, the model's id, the messages, the sampling, `seed + k` and
 what the request is about; never on n, on other requests, or on time.
@@ -104,7 +105,15 @@ class SimulatedEngine:
             parameters=parameters_of(model),
             window=window,
             capabilities=frozenset(
-                {Capability.CHOICES, Capability.LOGPROBS, Capability.PREFIX, Capability.CONTINUATIONS}
+                {
+                    Capability.CHOICES,
+                    Capability.LOGPROBS,
+                    Capability.PREFIX,
+                    Capability.CONTINUATIONS,
+                    Capability.TOP_K,
+                    Capability.MIN_P,
+                    Capability.MIN_TOKENS,
+                }
             ),
             simulated=True,
             variant=f"world {world_seed} skill {self._mind.skill:g}",
@@ -155,6 +164,8 @@ class SimulatedEngine:
         if request.prefix:
             said.update(b"prefix %s" % request.prefix.encode("utf-8", "surrogatepass"))
         sampling = request.sampling
+        if sampling.greedy:
+            sampling = replace(sampling, temperature=0.0)
         limit = min(sampling.max_tokens, room)
         steady = said.digest()
 
@@ -196,13 +207,16 @@ def _shown(request: Request) -> Subject:
 
 def _cut(reply: Reply, draw: Draw, limit: int) -> SampledText:
     """The reply as far as the limit and the stop strings let it go."""
-    text, ended, stopped = reply.text, True, ""
+    least = min(draw.sampling.min_tokens, limit)
+    text, ended, stopped = _lengthened(reply.text, least), True, ""
     tokens = len(text.split()) + 1
     if tokens > limit:
         tokens, ended = limit, False
         text = _first_words(text, limit)
     if draw.sampling.stop:
-        places = [(place, len(stop), stop) for stop in draw.sampling.stop if stop and (place := text.find(stop)) >= 0]
+        early = len(_first_words(text, least)) if least else 0
+        stops = [(stop, max(0, early - len(stop) + 1)) for stop in draw.sampling.stop if stop]
+        places = [(place, len(stop), stop) for stop, start in stops if (place := text.find(stop, start)) >= 0]
         if places:
             place, length, stopped = min(places)
             tokens, ended = len(text[: place + length].split()), True
@@ -218,6 +232,12 @@ def _cut(reply: Reply, draw: Draw, limit: int) -> SampledText:
 def _chance(what: str, request: Request) -> float:
     """A number from 0 to 1 for a request, the same every time."""
     return unit(digest(what, request.seed, request.first, *(message.content for message in request.messages)))
+
+
+def _lengthened(text: str, least: int) -> str:
+    """With at least so many words."""
+    missing = least - len(text.split())
+    return f"{text.rstrip()} {' '.join(['indeed'] * missing)}" if missing > 0 else text
 
 
 def _first_words(text: str, count: int) -> str:

@@ -5,7 +5,8 @@ With skill s and the question's difficulty d, both from 0 to 1, a model
 - answers rightly with P = logistic(6 (s - d) + talent), where talent, within ±1, is its luck with this question; wrong
   answers are shared out over the question's mistakes by `MISTAKE_WEIGHTS`;
 - at temperature 0 gives one answer drawn so once and for all; at temperature T < 1 repeats that one with probability
-  1 - T and otherwise draws afresh; at T > 1 draws from P raised to 1 / T; top_p cuts unlikely answers off;
+  1 - T and otherwise draws afresh; at T > 1 draws from P raised to 1 / T; top_k, min_p and top_p cut unlikely answers
+  off;
 - sees whether a candidate is right with P = logistic(a), where a = max(0.3, 0.5 + 4 s - 2 d): judging is easier than
   solving. At temperature 1 half of what clouds its view changes from sample to sample; the rest clouds it always;
 - fuses candidates rightly with P = logistic(3 (s - d) + talent / 2 + 5 (share right - 0.4) + 1.5 support), where
@@ -141,10 +142,12 @@ def read_critique(text: str) -> int:
 
 
 def _reshaped(outcomes: Outcomes, sampling: Sampling) -> Outcomes:
-    if sampling.temperature <= 1.0 and sampling.top_p >= 1.0:
+    if sampling.temperature <= 1.0 and sampling.top_p >= 1.0 and sampling.top_k is None and not sampling.min_p:
         return outcomes
     power = 1.0 / max(sampling.temperature, 1.0)
     likely = sorted(((answer, p**power) for answer, p in outcomes), key=lambda outcome: -outcome[1])
+    least = sampling.min_p * likely[0][1]
+    likely = [(answer, p) for answer, p in likely[: sampling.top_k] if p >= least]
     total = sum(p for _, p in likely)
     kept, mass = [], 0.0
     for answer, p in likely:

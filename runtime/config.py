@@ -19,21 +19,22 @@ from pnyx.runtime.errors import ConfigurationError
 from pnyx.runtime.toml_places import key_lines, line_of
 
 __all__ = [
-    "ENGINES", "Config", "EngineConfig", "EngineKind", "EngineOptions", "ModelConfig", "OtelConfig", "RunConfig",
-    "StoreConfig", "check_engine", "load_config", "override",
+    "ENGINES", "FILE_NAME", "Config", "EngineConfig", "EngineKind", "EngineOptions", "ModelConfig", "OtelConfig",
+    "RunConfig", "StoreConfig", "check_engine", "find_config", "load_config", "override",
 ]  # fmt: skip
 
 FILE_NAME = "pnyx.toml"
 _MORE_FAULTS = 9
 EngineKind: TypeAlias = Literal["transformers", "vllm", "openai", "replay", "simulated"]
 ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
-_LACKS = Literal["choices", "logprobs", "prefix", "continuations"]
+_LACKS = Literal["choices", "logprobs", "prefix", "continuations", "top_k", "min_p", "min_tokens"]
 _FAULTS = Literal["engine", "server", "busy", "broken", "refused"]
 
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Positive = Annotated[int, Field(ge=1)]
 _Text = Annotated[str, Field(min_length=1)]
+_Size = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[kKmMgGtT]?i?[bB]?$")]
 
 
 class _Strict(BaseModel):
@@ -43,7 +44,9 @@ class _Strict(BaseModel):
 class EngineOptions(_Strict):
     """Everything is optional: what is None is left to the engine, or to the table of the engine that a model names.
 
-    `window` in samples at once; `context` in tokens. `url`, where a server's API starts, as `http://127.0.0.1:8000/v1`;
+    `window` in samples at once; `context` in tokens; `memory`, as `6 GB`, what the loaded model takes in this process,
+    weights and cache. Of vllm: `batched_tokens`, the most that are computed in one step, prompts and samples together;
+    `block`, the tokens of a block of its cache. `url`, where a server's API starts, as `http://127.0.0.1:8000/v1`;
     `key_env` names the environment variable that holds its key; `api`, which of its two ways to ask is used; `timeout`,
     seconds that it may be silent. `guide`: whether replies that must have a form are kept to it, where the engine can.
     Of the replay: `store`, a file or address, and `drawn_by`, whose calls are replayed. Of the simulated engine:
@@ -56,6 +59,9 @@ class EngineOptions(_Strict):
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     window: _Positive | None = None
     context: Annotated[int, Field(ge=2)] | None = None
+    memory: _Size | None = None
+    batched_tokens: _Positive | None = None
+    block: _Positive | None = None
     url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")] | None = None
     key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     api: Literal["chat", "completions"] | None = None
@@ -97,11 +103,13 @@ class ModelConfig(EngineOptions):
 
 
 class RunConfig(_Strict):
-    """`window`: examples in flight. `deadline`: seconds that one try of a call may take. `hedge`: a call that takes
-    this many times as long as nine in ten do is made a second time."""
+    """`window`: examples in flight. `memory`, as `20 GB`: what the models in this process may take together; those that
+    do not fit take turns. `deadline`: seconds that one try of a call may take. `hedge`: a call that takes this many
+    times as long as nine in ten do is made a second time."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    window: _Positive = 32
+    window: _Positive | None = None
+    memory: _Size | None = None
     deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     hedge: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
 
@@ -110,7 +118,7 @@ class StoreConfig(_Strict):
     """`place`: a file, a PostgreSQL address, or `none`. `size`: of the records, as `10 GB`; those of least worth go."""
 
     place: _Text | None = None
-    size: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[kKmMgGtT]?i?[bB]?$")] | None = None
+    size: _Size | None = None
 
 
 class OtelConfig(_Strict):
@@ -141,7 +149,8 @@ class Config(_Strict):
 
     def options(self, model: ModelConfig, engine: str) -> EngineOptions:
         """The options of `model` on the engine of this name."""
-        said = self.engine(engine).model_dump(exclude_unset=True) | model.model_dump(exclude_unset=True)
+        said = self.engine(engine).model_dump(exclude_unset=True)
+        said |= model.model_dump(exclude_unset=True, exclude_none=True)
         return EngineOptions(**{key: said[key] for key in said.keys() & EngineOptions.model_fields.keys()})
 
     @field_validator("engines")
@@ -159,7 +168,7 @@ def load_config(path: Path | None, *, near: Path | None) -> Config:
 
     Raises ConfigurationError with every fault of the file.
     """
-    found = path or _search(near)
+    found = path or find_config(near)
     if found is None:
         return Config()
     text = _read(found)
@@ -181,8 +190,8 @@ def override(config: Config, bindings: Sequence[str], *, known: Collection[str] 
     """The configuration with models bound as the command line says (`--model`); the last one of a name counts.
 
     A binding is `NAME=ID`, `NAME=ENGINE:ID`, or `NAME=ENGINE:ID@URL` for a server. Without an engine the model keeps
-    its own and that one's options; size and prices go, being those of the model that was replaced. With `known`, a name
-    that is not among the program's models is an error. Raises ConfigurationError.
+    its own and that one's options; size, memory and prices go, being those of the model that was replaced. With
+    `known`, a name that is not among the program's models is an error. Raises ConfigurationError.
     """
     models = dict(config.models)
     for binding in bindings:
@@ -197,7 +206,7 @@ def override(config: Config, bindings: Sequence[str], *, known: Collection[str] 
         changed = _bound(config, config.model(name).engine, bound)
         if not changed["id"]:
             raise ConfigurationError(f"`--model {binding}` names no model", help=_BINDING)
-        changed |= {"parameters": None, "price_in": None, "price_out": None}
+        changed |= {"parameters": None, "memory": None, "price_in": None, "price_out": None}
         models[name] = config.model(name).model_copy(update=changed)
     return config.model_copy(update={"models": models})
 
@@ -235,7 +244,8 @@ def check_engine(name: str, named: Collection[str] = ()) -> EngineKind:
     )
 
 
-def _search(near: Path | None) -> Path | None:
+def find_config(near: Path | None) -> Path | None:
+    """The file that `load_config` reads where none is named; None where there is none."""
     if near is not None and _is_file(beside := near.parent / FILE_NAME):
         return beside
     try:
@@ -315,6 +325,7 @@ _URL = "write where its API starts, as `http://127.0.0.1:8000/v1`; a key goes in
 _PATTERNS = {
     "endpoint": "write the address of a collector, as `http://127.0.0.1:4318`; keys go into OTEL_EXPORTER_OTLP_HEADERS",
     "size": "write it as `500 MB` or `10 GB`",
+    "memory": "write it as `500 MB` or `10 GB`",
     "device": "allowed: `cpu`, `mps`, `cuda`, `cuda:0`, `xpu`, `xpu:0`",
     "url": _URL,
     "key_env": "write the name of an environment variable in capitals, as `OPENAI_API_KEY`; never the key itself",

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pnyx.compiler.plan import Plan, PlanModel
-from pnyx.runtime.budgets import Limits, Purse, tariffs
+from pnyx.runtime.budgets import Budget, Limits, Purse, tariffs
 from pnyx.runtime.calls import Calls
 from pnyx.runtime.engines.engine import Engine
 from pnyx.runtime.errors import BudgetReached, ConfigurationError, RuntimeFailure
@@ -29,7 +29,7 @@ from pnyx.runtime.question import RowId
 from pnyx.runtime.request import Message
 from pnyx.runtime.results import ErrorRecord, Result
 from pnyx.runtime.rows import Row
-from pnyx.runtime.scheduling import Scheduler
+from pnyx.runtime.scheduling import Scheduler, Stays, SwappedEngine
 from pnyx.runtime.states import States
 from pnyx.runtime.store import CallStore
 from pnyx.runtime.store.keys import identity_of
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer", "Session"]
 
+_WINDOW = 32
+_WINDOW_SWAPPED = 512
+"""Where models take turns in memory every turn does the work of so many examples at once."""
 # Results that may wait for one before them, as a multiple of the examples in flight.
 _WAITING = 4
 
@@ -48,12 +51,12 @@ class Session:
     """Answers questions with `plan`, in one event loop. `engines`: by logical model; they and the `store` stay the
     caller's to close.
 
-    `window`: examples in flight at once. `backoff`, `deadline`, `hedge`: as of Scheduler. `profile` gets what is
-    measured. `budget` is of all that the session does, and `purse` holds it where sessions share one; `limits` are of
-    each query, beside those of the plan; `models` are the plan's with the sizes and prices that they are counted with.
-    `externs` are the user's functions that the plan calls. Raises ConfigurationError where a model of the plan has no
-    engine, or a limit cannot be held; SandboxUnusable (E609) and PassagesUnusable (E610) where the plan acts and this
-    machine does not let it.
+    `window`: examples in flight at once; 32 where it is not said, 512 where engines take turns in memory. `backoff`,
+    `deadline`, `hedge`: as of Scheduler. `profile` gets what is measured. `budget` is of all that the session does, and
+    `purse` holds it where sessions share one; `limits` are of each query, beside those of the plan; `models` are the
+    plan's with the sizes and prices that they are counted with. `externs` are the user's functions that the plan calls.
+    Raises ConfigurationError where a model of the plan has no engine, or a limit cannot be held; SandboxUnusable (E609)
+    and PassagesUnusable (E610) where the plan acts and this machine does not let it.
     """
 
     def __init__(
@@ -62,14 +65,14 @@ class Session:
         engines: Mapping[str, Engine],
         *,
         seed: int = 0,
-        window: int = 32,
+        window: int | None = None,
         profile: Observer | None = None,
         backoff: float = 0.5,
         deadline: float | None = None,
         hedge: float | None = None,
         store: CallStore | None = None,
         budget: Limits | None = None,
-        purse: Purse | None = None,
+        purse: Budget | None = None,
         limits: Limits | None = None,
         models: Sequence[PlanModel] = (),
         externs: Externs | None = None,
@@ -102,10 +105,16 @@ class Session:
         )
         functions = Functions(externs or Externs({}), Workshop(plan))
         self._asking = Asking(PreparedPlan(plan), self._calls, functions, seed, self.limits, profile, self.simulated)
-        self._window = max(1, window)
+        self._swapped = dict.fromkeys(engine for engine in used.values() if isinstance(engine, SwappedEngine))
+        self.window = max(1, window or (_WINDOW_SWAPPED if self._swapped else _WINDOW))
         self._draining = False
         self._waking: set[asyncio.Event] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def stays(self) -> tuple[Stays, ...]:
+        """Of the engines that take turns in memory, how often each was brought in; empty where all fit."""
+        return tuple(engine.seat.stays for engine in self._swapped)
 
     def record(self, trace: Trace) -> None:
         """What the examples do from now on goes to `trace`."""
@@ -154,7 +163,7 @@ class Session:
         try:
             while True:
                 wake.clear()
-                while running < self._window and len(pending) < self._window * _WAITING and not self._draining:
+                while running < self.window and len(pending) < self.window * _WAITING and not self._draining:
                     seen = states.before(source.taken) if states is not None else None
                     if states is not None and seen is None:  # a row that this one depends on is not done
                         break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pnyx.cli.tables import print_table
@@ -12,8 +12,9 @@ from pnyx.cli.terminal import coloured, count, folded
 if TYPE_CHECKING:
     from pnyx.compiler.cost import CostReport, Estimate
     from pnyx.runtime.results import Summary
+    from pnyx.runtime.scheduling import Stays
 
-__all__ = ["duration", "print_line", "print_simulated", "print_summary"]
+__all__ = ["duration", "print_line", "print_simulated", "print_summary", "print_turns"]
 
 SIMULATED = "SIMULATED: these answers come from a simulated world, not from a language model"
 
@@ -51,6 +52,17 @@ def print_summary(summary: Summary, unread: Mapping[str, int], seconds: float, p
     print(file=sys.stderr)
     _print_cached(summary)
     print(f"replies that could not be read: {_by_operator(unread) or 'none'}", file=sys.stderr)
+
+
+def print_turns(stays: Sequence[Stays], window: int) -> None:
+    """Where models took turns in memory, how often each was brought in."""
+    if stays:
+        times = ", ".join(f"{model.model} {count(model.times, 'time')}" for model in stays)
+        line = (
+            f"models took turns in memory: {times} brought in, {duration(sum(model.seconds for model in stays))} "
+            f"in all, with up to {count(window, 'question')} in flight"
+        )
+        print(folded(line, sys.stderr), file=sys.stderr)
 
 
 def _print_cached(summary: Summary) -> None:

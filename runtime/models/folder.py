@@ -10,7 +10,7 @@ from typing import Any
 
 from pnyx.runtime.errors import ModelNotFound
 
-__all__ = ["check_folder", "context_of", "parameters_of"]
+__all__ = ["check_folder", "context_of", "parameters_of", "weight_bytes"]
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
@@ -56,6 +56,12 @@ def parameters_of(folder: Path) -> int | None:
         return sum(math.prod(shape) for shape in shapes)
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
+
+
+def weight_bytes(folder: Path) -> int:
+    """The size of the files with the weights."""
+    files = list(folder.glob("*.safetensors")) or folder.glob("pytorch_model*.bin")
+    return sum(file.stat().st_size for file in files)
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pnyx.runtime.engines.engine import Engine
 from pnyx.runtime.errors import EngineFailure, RuntimeFailure
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.scheduling.concurrency import Adaptive, Concurrency
+from pnyx.runtime.scheduling.residency import Seat
 from pnyx.runtime.scheduling.retries import wait_before_next
 
 __all__ = ["Lane", "Ticket"]
@@ -24,8 +25,8 @@ class Ticket:
     began and ended and why."""
 
     __slots__ = (
-        "_lane", "arrival", "began", "done", "failures", "over", "request", "room", "started", "tasks", "timers",
-        "tried",
+        "_lane", "arrival", "began", "done", "failures", "over", "queued", "request", "room", "started", "tasks",
+        "timers", "tried",
     )  # fmt: skip
 
     def __init__(self, lane: Lane, request: Request, arrival: int, done: Callable[..., None]) -> None:
@@ -39,7 +40,7 @@ class Ticket:
         self.failures: tuple[tuple[float, float, RuntimeFailure], ...] = ()
         self.tasks: list[asyncio.Task[Response]] = []
         self.timers: list[asyncio.TimerHandle] = []
-        self.started = self.over = False
+        self.queued = self.started = self.over = False
 
     def cancel(self) -> None:
         if not self.over:
@@ -50,11 +51,19 @@ class Ticket:
 class Lane:
     __slots__ = (
         "_arrivals", "_backoff", "_concurrency", "_deadline", "_engine", "_hedge", "_in_flight", "_latencies",
-        "_leaving", "_loop", "_pause", "_queue", "_waking",
+        "_leaving", "_loop", "_pause", "_queue", "_seat", "_waking",
     )  # fmt: skip
 
-    def __init__(self, engine: Engine, *, backoff: float, deadline: float | None, hedge: float | None) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        backoff: float,
+        deadline: float | None,
+        hedge: float | None,
+        seat: Seat | None = None,
+    ) -> None:
+        self._engine, self._seat = engine, seat
         info = engine.info
         self._concurrency = Adaptive(info.window) if info.remote else Concurrency(info.window)
         self._backoff, self._deadline, self._hedge = backoff, deadline, hedge
@@ -79,6 +88,7 @@ class Lane:
         """The ticket was cancelled. Its tasks give their room back when the engine lets go of them."""
         self._stop_timers(ticket)
         self._dismiss(ticket.tasks)
+        self._unqueue(ticket)
 
     async def settled(self) -> None:
         """Waits until the engine has let go of every cancelled request."""
@@ -96,6 +106,8 @@ class Lane:
         return self._loop.time()
 
     def _fits(self, ticket: Ticket) -> bool:
+        if self._seat is not None and not self._seat.open:
+            return False
         return self._in_flight == 0 or self._in_flight + ticket.room <= self._concurrency.limit
 
     def _enter(self, ticket: Ticket) -> None:
@@ -103,8 +115,27 @@ class Lane:
             self._send(ticket)
         else:
             heappush(self._queue, (ticket.request.priority, ticket.arrival, ticket))
+            if self._seat is not None:
+                ticket.queued = True
+                self._seat.queued(self)
+                self.admit()  # those before it may all have been cancelled while the engine was away
 
-    def _admit(self) -> None:
+    def _unqueue(self, ticket: Ticket) -> None:
+        if ticket.queued and self._seat is not None:
+            ticket.queued = False
+            self._seat.unqueued(self)
+
+    def refuse(self, reason: str) -> None:
+        """The engine will not be there again: those who wait for it get an error."""
+        while self._queue:
+            ticket = heappop(self._queue)[2]
+            if not ticket.over:
+                if not ticket.started:
+                    ticket.began = self._now
+                help = "see whether its files are still whole, and whether something else takes the memory"
+                self._finish(ticket, EngineFailure(reason, help=help))
+
+    def admit(self) -> None:
         """Sends those who wait, in their order, as far as there is room."""
         while self._queue:
             ticket = self._queue[0][2]
@@ -113,6 +144,7 @@ class Lane:
             elif self._fits(ticket) and not self._paused():
                 heappop(self._queue)
                 self._send(ticket)
+                self._unqueue(ticket)
             else:
                 return
 
@@ -130,7 +162,7 @@ class Lane:
 
     def _wake(self) -> None:
         self._waking = None
-        self._admit()
+        self.admit()
 
     def _send(self, ticket: Ticket) -> None:
         assert self._loop is not None
@@ -148,6 +180,8 @@ class Lane:
     def _launch(self, ticket: Ticket) -> None:
         assert self._loop is not None
         self._in_flight += ticket.room
+        if self._seat is not None:
+            self._seat.began()
         task = self._loop.create_task(self._engine.complete(ticket.request))
         ticket.tasks.append(task)
         task.add_done_callback(lambda ended: self._ended(ticket, ended))
@@ -173,7 +207,9 @@ class Lane:
                 self._settle(ticket, task)
         elif not task.cancelled():
             task.exception()  # nobody waits for it any more; taken, so that it is not reported as lost
-        self._admit()
+        self.admit()
+        if self._seat is not None:
+            self._seat.ended()
 
     def _settle(self, ticket: Ticket, task: asyncio.Task[Response]) -> None:
         outcome = self._outcome(ticket.request, task)

@@ -7,6 +7,7 @@ Invariants
 - A failed request that may be tried again waits outside the window, and comes back at its old place in the queue.
 - `done` is called once, from the event loop and never from inside `submit`; after `cancel` it is not called.
 - Cancelling reaches the engine, or gives the place in the queue back.
+- Nothing goes to an engine while it is not in memory; waiting for that counts for no deadline.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pnyx.runtime.engines.engine import Engine
 from pnyx.runtime.errors import RuntimeFailure
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.scheduling.lane import Lane, Ticket
+from pnyx.runtime.scheduling.swapped import SwappedEngine
 
 __all__ = ["Done", "Scheduler", "Ticket"]
 
@@ -48,6 +50,7 @@ class Scheduler:
                 backoff=backoff,
                 deadline=_REMOTE_DEADLINE if deadline is None and engine.info.remote else deadline,
                 hedge=hedge,
+                seat=engine.seat if isinstance(engine, SwappedEngine) else None,
             )
             for engine in engines.values()
         }

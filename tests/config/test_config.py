@@ -75,7 +75,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
 def test_what_is_not_said_has_defaults(text: str, tmp_path: Path) -> None:
     config = load(text, tmp_path)
     assert config.model("any") == ModelConfig()
-    assert (config.run.seed, config.run.window) == (0, 32)
+    assert (config.run.seed, config.run.window, config.run.memory) == (0, None, None)
     assert config.model("any").engine == "transformers"
 
 
@@ -151,6 +151,8 @@ def test_relative_model_paths_start_from_the_file(tmp_path: Path) -> None:
         ('[models.a]\nurl = "localhost:8000"', 2, "`models.a.url` cannot be this", "as `http://127"),
         ('[models.a]\napi = "responses"', 2, "`models.a.api` cannot be 'responses'", "`chat`, `completions`"),
         ('[models.a]\nfault = "fire"', 2, "`models.a.fault` cannot be 'fire'", "`busy`"),
+        ('[models.a]\nmemory = "much"', 2, "`models.a.memory` cannot be 'much'", "`500 MB` or `10 GB`"),
+        ("[run]\nmemory = 20", 2, "`run.memory` cannot be 20", "a valid string"),
         ("[models.a]\ntimeout = 0", 2, "`models.a.timeout` cannot be 0", "greater than 0"),
         ("models = 3", 1, "`models` cannot be 3", "a table"),
         ("[run]\nseed = -1", 2, "`run.seed` cannot be -1", "greater than or equal to 0"),
@@ -227,6 +229,9 @@ def test_models_bound_on_the_command_line(tmp_path: Path) -> None:
     bound = override(config, ["small=org/name", "other = ./x=y", "other=last"])
     small = bound.model("small")
     assert (small.id, small.engine, small.window, small.skill) == ("org/name", "simulated", 64, 0.7)
+    shared = load('[engines.e]\nkind = "vllm"\nmemory = "9 GB"\n[models.a]\nengine = "e"\nmemory = "6 GB"', tmp_path)
+    said = [config.options(config.model("a"), "e").memory for config in (shared, override(shared, ["a=other"]))]
+    assert said == ["6 GB", "9 GB"]  # what the model takes went with the model
     assert (small.parameters, small.price_in, small.price_out) == (None, None, None)
     assert bound.model("other").id == "last"
     assert config.model("small").id == "smollm2-135m"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pnyx.compiler.operators import (
     Ask,
     Branch,
@@ -26,6 +28,7 @@ from pnyx.compiler.operators import (
     Reads,
     Resample,
     Sample,
+    Sampling,
     Sort,
     TreePolicy,
     Vote,
@@ -68,6 +71,17 @@ def test_only_models_in_use_are_named() -> None:
 def test_probabilities_and_beginnings_are_needed_of_the_model_that_is_asked() -> None:
     assert needs(node(FIRST, 0), node(ask(Reads.YES), 0, 1)) == {"small": set(), "judge": {"choices"}}
     assert needs(node(FIRST, 0), node(Extend(model="judge"), 0, 1)) == {"small": set(), "judge": {"prefix"}}
+
+
+def test_settings_that_not_every_engine_knows_are_needed_of_who_draws() -> None:
+    unusual = Sampling(top_k=5, min_p=0.1, min_tokens=2)
+    every = {"top_k", "min_p", "min_tokens"}
+    assert needs(node(Sample(model="small", sampling=unusual), 0)) == {"small": every}
+    extended = node(Extend(model="judge", sampling=Sampling(min_p=0.1)), 0, 1)
+    assert needs(node(FIRST, 0), extended) == {"small": set(), "judge": {"prefix", "min_p"}}
+    graded, yes = (replace(ask(reads), sampling=Sampling(top_k=1)) for reads in (Reads.GRADE, Reads.YES))
+    assert needs(node(FIRST, 0), node(graded, 0, 1)) == {"small": set(), "judge": {"top_k"}}
+    assert needs(node(FIRST, 0), node(yes, 0, 1)) == {"small": set(), "judge": {"choices"}}  # draws nothing
 
 
 def test_whatever_reads_a_log_probability_needs_it_of_those_who_wrote() -> None:

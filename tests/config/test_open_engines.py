@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from engines.fault_server import FaultServer
 
-from pnyx.compiler.operators import Ask, Filter, Input, Operator, Over, PromptText, Reads, Sample, Sort, Vote
+from pnyx.compiler.operators import Ask, Filter, Input, Operator, Over, PromptText, Reads, Sample, Sampling, Sort, Vote
 from pnyx.compiler.plan import Place, Plan, PlanModel, PlanNode, PlanType
 from pnyx.runtime.config import Config, ModelConfig
 from pnyx.runtime.engines import open as open_module
@@ -92,6 +92,18 @@ async def test_the_simulated_engine_opens_as_configured() -> None:
         assert (info.engine, info.model, info.simulated) == ("simulated", "small-1", True)
         assert info.capabilities == frozenset(Capability) - {Capability.GUIDE}
         assert engines["small"].skill == 0.25  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["top_k", "min_p", "min_tokens"])
+async def test_a_setting_that_the_engine_does_not_know_is_refused_by_name(name: str) -> None:
+    drawing = Sample(model="small", sampling=Sampling(**{name: 1})), (0,)  # type: ignore[arg-type]
+    with pytest.raises(CapabilityMissing, match=f"needs `{name}`, which the engine `simulated`") as caught:
+        async with open_engines(plan(drawing), config(small={"lacks": (name,)}), engine="simulated"):
+            pass
+    assert caught.value.code == "E606"
+    assert f"leave out `{name}`" in (caught.value.help or "")
+    async with open_engines(plan(drawing), config(), engine="simulated") as engines:
+        assert Capability(name) in engines["small"].info.capabilities
 
 
 async def test_only_models_in_use_are_opened_and_all_are_closed(opened: list[Fake]) -> None:

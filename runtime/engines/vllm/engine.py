@@ -40,10 +40,10 @@ class VllmEngine:
         self._numbers = count()
 
     @classmethod
-    def open(cls, folder: Path, *, model: str, options: EngineOptions) -> VllmEngine:
+    def open(cls, folder: Path, *, model: str, options: EngineOptions, swapped: bool = False) -> VllmEngine:
         """Load the weights and start vLLM. `folder` is in the format of `save_pretrained`; `model` is the identity that
-        `info` reports. Raises ConfigurationError, EngineFailure."""
-        opened = start(folder, options)
+        `info` reports; `swapped`: it will not always be in memory. Raises ConfigurationError, EngineFailure."""
+        opened = start(folder, options, swapped=swapped)
         from transformers import AutoTokenizer
 
         guided = options.guide is not False
@@ -81,6 +81,22 @@ class VllmEngine:
         except Exception as error:
             raise self._failure(error) from error
 
+    @property
+    def sleeps(self) -> bool:
+        return self._opened.sleeps
+
+    async def sleep(self) -> None:
+        """Gives the memory of the GPU back; the weights wait in that of the machine. Only while nothing is asked."""
+        await self._opened.model.sleep(level=1)
+
+    async def wake(self) -> None:
+        await self._opened.model.wake_up()
+
+    async def forget(self) -> None:
+        """Drops the prompts that are kept, so that what comes next is as slow as new questions are. Only while nothing
+        is asked."""
+        await self._opened.model.reset_prefix_cache()
+
     async def close(self) -> None:
         """Stop vLLM. Requests that are not finished fail. Closing twice is harmless."""
         model, self._opened.model = self._opened.model, None
@@ -98,13 +114,17 @@ class VllmEngine:
         if request.n == 0:
             return Response()
         sampling = request.sampling
-        greedy = sampling.temperature == 0
+        greedy = sampling.greedy
+        most = max(1, min(sampling.max_tokens, self._info.context - len(prompt)))
         settings: dict[str, Any] = {
             "n": 1 if greedy else request.n,
             "seed": request.seed + request.first,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "max_tokens": max(1, min(sampling.max_tokens, self._info.context - len(prompt))),
+            "top_k": sampling.top_k or 0,
+            "min_p": sampling.min_p,
+            "max_tokens": most,
+            "min_tokens": min(sampling.min_tokens, most),
             "stop": [stop for stop in sampling.stop if stop],
             "logprobs": 0 if request.logprobs else None,
         }

@@ -22,6 +22,8 @@ from typing import IO, Any, Final
 
 from pnyx.runtime.config import EngineOptions
 from pnyx.runtime.errors import ConfigurationError, EngineFailure
+from pnyx.runtime.models.folder import weight_bytes
+from pnyx.runtime.store import parse_size
 
 __all__ = ["Opened", "start"]
 
@@ -37,27 +39,31 @@ _CPU_WINDOW: Final = 64
 _CPU_BLOCK: Final = 32
 """Tokens. Beginnings of prompts are shared by whole blocks; vLLM's own 128 on a CPU are longer than most questions."""
 _GPU_WINDOW: Final = 256
-_CPU_CACHE: Final = 4  # GiB of keys and values at most, where nobody says
+_CPU_CACHE: Final = 4 << 30
+"""Bytes of keys and values at most, where nobody says."""
 
 
 @dataclass(slots=True, eq=False)
 class Opened:
     """`model`: vLLM's AsyncLLM, None once it is closed. Nobody else holds it: vLLM keeps the frames of those who
     imported it, and what they hold is cleaned up noisily when the interpreter ends. `context` in tokens. `watch` ends
-    vLLM's processes when this one is gone, however it ends."""
+    vLLM's processes when this one is gone, however it ends. `sleeps`: whether it can give the memory of the GPU back
+    and keep the weights in that of the machine."""
 
     model: Any
     watch: subprocess.Popen[bytes]
     window: int
     context: int
     dtype: str
+    sleeps: bool
 
 
-def start(folder: Path, options: EngineOptions) -> Opened:
-    """Imports vllm (10 to 20 seconds) and loads the model (half a minute on a CPU). Raises ConfigurationError for a
-    device that this build of vLLM does not run on, EngineFailure where the model cannot be loaded."""
+def start(folder: Path, options: EngineOptions, *, swapped: bool = False) -> Opened:
+    """Imports vllm (10 to 20 seconds) and loads the model (half a minute on a CPU). `swapped`: it will not always be in
+    memory. Raises ConfigurationError for a device that this build of vLLM does not run on, EngineFailure where the
+    model cannot be loaded."""
     speaks = "VLLM_LOGGING_LEVEL" in os.environ
-    for name, value in {**_QUIET, "VLLM_CPU_KVCACHE_SPACE": str(_cache_size())}.items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with nullcontext() if speaks else _hushed() as said, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -68,6 +74,9 @@ def start(folder: Path, options: EngineOptions) -> Opened:
         cpu = current_platform.device_type == "cpu"
         _check_device(options.device, current_platform.device_type)
         window = options.window or (_CPU_WINDOW if cpu else _GPU_WINDOW)
+        sleeps = swapped and not cpu and current_platform.is_sleep_mode_available()
+        memory = None if options.memory is None else parse_size(options.memory)
+        total = 0 if cpu or memory is None else current_platform.get_device_total_memory()
         arguments = AsyncEngineArgs(
             model=str(folder),
             dtype=options.dtype or "auto",
@@ -76,15 +85,19 @@ def start(folder: Path, options: EngineOptions) -> Opened:
             enforce_eager=cpu,  # compiling takes minutes there and gains little
             # There a prompt with a seed that is computed in pieces ends the engine: its generators have no offset.
             enable_chunked_prefill=False if cpu else None,
-            block_size=_CPU_BLOCK if cpu else None,
+            max_num_batched_tokens=options.batched_tokens,
+            block_size=options.block or (_CPU_BLOCK if cpu else None),
             enable_prefix_caching=True,
             scheduling_policy="priority",
+            enable_sleep_mode=sleeps,
+            kv_cache_memory_bytes=_cpu_cache(folder, memory) if cpu else None,
             disable_log_stats=True,
             use_tqdm_on_load=False,
+            **({"gpu_memory_utilization": min(memory / total, 1.0)} if total and memory else {}),
         )
         there = set(active_children())
         try:
-            opened = Opened(AsyncLLM.from_engine_args(arguments), _watch(there), window, 0, "")
+            opened = Opened(AsyncLLM.from_engine_args(arguments), _watch(there), window, 0, "", sleeps)
         except Exception as error:  # vllm and what is below it raise anything
             raise EngineFailure(
                 f"vLLM cannot load the model in `{folder}`: {_reason(error, said)}",
@@ -111,13 +124,16 @@ def _check_device(wanted: str | None, there: str) -> None:
         )
 
 
-def _cache_size() -> int:
-    """GiB: a quarter of the memory that is free now, within bounds."""
+def _cpu_cache(folder: Path, memory: int | None) -> int:
+    """Bytes of keys and values: what the weights leave of `memory`; without it a quarter of the memory that is free
+    now, within bounds. `VLLM_CPU_KVCACHE_SPACE` in the environment counts before it."""
+    if memory is not None:
+        return max(memory - weight_bytes(folder), 1 << 26)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
-        return 1
-    return int(min(max(free // 4 >> 30, 1), _CPU_CACHE))
+        return 1 << 30
+    return min(max(free // 4, 1 << 30), _CPU_CACHE)
 
 
 @contextmanager

@@ -198,6 +198,35 @@ async def test_the_end_of_text_token_ends_a_sample_and_is_counted(tiny):
         assert "<|" not in sample.text or sample.finish == "length"
 
 
+async def test_nothing_ends_a_sample_before_it_is_long_enough(tiny):
+    """With stop strings that come at once and go on coming."""
+    asked = ask("what is it", n=16, max_tokens=12, temperature=1.0, seed=2)
+    letters = "".join(sample.text for sample in (await tiny.complete(asked)).samples)
+    stop = tuple(sorted(set(letters) - {"\ufffd"}, key=letters.count)[-8:])
+    early = await tiny.complete(replace(asked, sampling=replace(asked.sampling, stop=stop)))
+    assert any(sample.tokens < 8 for sample in early.samples)
+    for stops in ((), stop):
+        late = await tiny.complete(replace(asked, sampling=replace(asked.sampling, stop=stops, min_tokens=8)))
+        assert all(8 <= sample.tokens <= 12 for sample in late.samples)
+        assert any(sample.stopped for sample in late.samples) == bool(stops)
+
+
+async def test_no_end_of_text_is_drawn_before_a_sample_is_long_enough(folder):
+    """Of a model that takes every second token for the end."""
+    engine = open_engine(folder)
+    engine._worker._batch._loaded = replace(engine._worker._batch._loaded, end=frozenset(range(0, 10_000, 2)))
+    asked = ask("what is it", n=16, max_tokens=12, temperature=1.0, seed=2)
+    try:
+        early, late = [
+            await engine.complete(replace(asked, sampling=replace(asked.sampling, min_tokens=n))) for n in (0, 8)
+        ]
+    finally:
+        await engine.close()
+    assert min(sample.tokens for sample in early.samples) < 8
+    assert {sample.tokens > 8 for sample in late.samples} == {True}
+    assert {sample.finish for sample in late.samples} >= {"stop"}
+
+
 async def test_logprobs_are_those_of_the_model_itself(tiny, reference):
     request = ask("what is it", max_tokens=9, temperature=0.5, top_p=0.6, seed=1)
     sample = (await tiny.complete(request)).samples[0]

@@ -76,6 +76,7 @@ def test_out_of_memory_while_decoding_draws_the_same_with_fewer_rows(loaded, exp
 def test_out_of_memory_while_prefilling_halves_the_group(loaded, monkeypatch):
     expected = run(Batch(loaded, window=64), [*jobs(), *jobs()])
     times = lacks_memory(monkeypatch, "prefill", lambda _loaded, prompts: len(prompts), above=1)
+    times += lacks_memory(monkeypatch, "prefill_behind", lambda _loaded, prompts, _prefixes: len(prompts), above=1)
     assert run(Batch(loaded, window=64), [*jobs(), *jobs()]) == expected
     assert times
 
@@ -107,7 +108,8 @@ def likelihoods_of(batch, several):
 
 
 def test_a_prompt_that_never_fits_fails_alone(loaded, expected, monkeypatch):
-    lacks_memory(monkeypatch, "prefill", lambda _loaded, prompts: max(map(len, prompts)), above=70)
+    for name in ("prefill", "prefill_behind"):
+        lacks_memory(monkeypatch, name, lambda _loaded, prompts, *_: max(map(len, prompts)), above=70)
     found = run(Batch(loaded, window=64), jobs())
     assert isinstance(found[3], EngineFailure)
     assert "memory" in str(found[3])
@@ -138,16 +140,18 @@ def test_a_failing_step_fails_its_rows_and_not_the_next_request(loaded, expected
 
 
 def test_numbers_that_overflow_fail_only_their_request(loaded, expected, monkeypatch):
-    real = module.prefill
+    def poisoned(real):
+        def prefill(model, prompts, *prefixes):
+            found = real(model, prompts, *prefixes)
+            for prompt, prefilled in zip(prompts, found, strict=True):
+                if len(prompt) > 70:
+                    prefilled.logits.fill_(torch.nan)
+            return found
 
-    def poisoned(model, prompts):
-        found = real(model, prompts)
-        for prompt, prefilled in zip(prompts, found, strict=True):
-            if len(prompt) > 70:
-                prefilled.logits.fill_(torch.nan)
-        return found
+        return prefill
 
-    monkeypatch.setattr(module, "prefill", poisoned)
+    for name in ("prefill", "prefill_behind"):
+        monkeypatch.setattr(module, name, poisoned(getattr(module, name)))
     found = run(Batch(loaded, window=64), jobs())
     assert isinstance(found[3], EngineFailure)
     assert [*found[:3], *found[4:]] == [*expected[:3], *expected[4:]]

@@ -8,34 +8,39 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from itertools import groupby
+from traceback import clear_frames
 from typing import Final
 
 import torch
+from torch import Tensor
 
-from pnyx.runtime.engines.transformers.cache import Prefilled, SlotCache
-from pnyx.runtime.engines.transformers.forward import decode, likelihoods, padded, prefill
+from pnyx.runtime.engines.transformers.admission import PREFILL, Entry, choose, fitting, shape
+from pnyx.runtime.engines.transformers.cache import Prefilled, SlotCache, cut_block, joined, padded
+from pnyx.runtime.engines.transformers.forward import decode, likelihoods, prefill, prefill_behind
 from pnyx.runtime.engines.transformers.jobs import Job, Row
 from pnyx.runtime.engines.transformers.loading import LoadedModel
 from pnyx.runtime.engines.transformers.memory import cache_tokens, out_of_memory
+from pnyx.runtime.engines.transformers.prefixes import BLOCK, PrefixCache, prefix_keys
 from pnyx.runtime.engines.transformers.sampling import draw
 from pnyx.runtime.errors import EngineFailure, PromptTooLong, RuntimeFailure
 from pnyx.runtime.request import SampledText
 
 __all__ = ["Batch"]
 
-_PREFILL: Final = 1024
-"""Tokens, padding included, that one `advance` prefills; a longer prompt goes alone. More at once is hardly faster on a
-CPU, and the running rows wait meanwhile."""
+_PREFIXES: Final = 8
+"""What is kept of past prompts has at most one part in so many of the memory for keys and values."""
 
 
 class Batch:
-    """Row i of `rows` is row i of the cache."""
+    """Row i of `rows` is row i of the cache. `reuse`: whether prompts with a common beginning share its keys and
+    values, which are kept in `prefixes`."""
 
-    def __init__(self, loaded: LoadedModel, *, window: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, window: int, memory: int | None = None, reuse: bool = True) -> None:
         self._loaded = loaded
         self._window = self._limit = window
-        self._memory = cache_tokens(loaded.model)
+        tokens = cache_tokens(loaded.model, memory)
+        self.prefixes: PrefixCache[Tensor] = PrefixCache(tokens // _PREFIXES // BLOCK if reuse else 0)
+        self._memory = tokens - self.prefixes.capacity * BLOCK
         self._cache = SlotCache(loaded.device)
         self.rows: list[Row] = []
         self.waiting: list[Job] = []
@@ -54,13 +59,13 @@ class Batch:
     def advance(self) -> None:
         """Raises nothing for what concerns single requests; whatever it raises has left the batch unusable."""
         self._drop_cancelled()
-        group = self._admit()
-        if group:
-            self._enter(group)
+        if not self.rows:
+            self._limit = self._window
+            self.prefixes.recover()
+        fit = fitting(self.waiting, self.rows, limit=self._limit, memory=self._memory)
+        self._enter(choose(fit, self._known, kept=self.prefixes.capacity))
         if self.rows:
             self._step()
-        else:
-            self._limit = self._window
 
     def _prepare(self, job: Job) -> None:
         request = job.request
@@ -76,35 +81,17 @@ class Batch:
             )
         if not job.prompt:
             raise EngineFailure("the prompt is empty", help="give it a message with text")
+        job.keys = prefix_keys(job.prompt) if self.prefixes.capacity else ()
         job.limit = max(1, min(request.sampling.max_tokens, left))
         job.todo.extend(range(0 if job.draws_nothing else request.n))
 
     # Who is let in
 
-    def _admit(self) -> list[tuple[Job, int]]:
-        """The jobs to enter now, and how many samples of each get a row. In order of priority and arrival, and no job
-        passes one that waits for rows; those that draw nothing need none."""
-        open_: list[tuple[Job, int]] = []
-        rows, widest, full = len(self.rows), max((row.job.longest for row in self.rows), default=0), False
-        for job in self.waiting:
-            if job.draws_nothing:
-                open_.append((job, 0))
-            elif not full:
-                width = max(widest, job.longest)
-                affordable = max(self._memory // width, 1)
-                number = min(len(job.todo), min(self._limit, affordable) - rows)
-                full = number < len(job.todo)
-                if number > 0 or not job.todo:
-                    open_.append((job, number))
-                    rows, widest = rows + number, width
-        return _alike(open_)
-
-    def _enter(self, group: list[tuple[Job, int]]) -> None:
+    def _enter(self, group: list[Entry]) -> None:
         for job, _ in group:
             self.waiting.remove(job)
         ready = {job for job, _ in group if job.prefilled is not None}
-        for _, alike in groupby(group, key=lambda entry: padded(len(entry[0].prompt))):
-            ready |= self._prefill([job for job, _ in alike if job.prefilled is None])
+        ready |= self._prefill([job for job, _ in group if job.prefilled is None])
         starts: list[Row] = []
         for job, number in group:
             if job not in ready:
@@ -135,8 +122,11 @@ class Batch:
 
     def _seat(self, row: Row, prompt: Prefilled) -> None:
         try:
-            self._cache.add(prompt)
+            self._cache.add(prompt.layers)
         except Exception as error:
+            if self._freed_memory(error):
+                self._seat(row, prompt)
+                return
             row.job.todo.appendleft(row.number)
             self._postpone(row.job, error)
         else:
@@ -155,21 +145,68 @@ class Batch:
         else:
             job.fail(_failure(error))
 
+    def _freed_memory(self, error: Exception) -> bool:
+        """Whether memory lacked and the prefixes could be given up, so that it is worth another try."""
+        if not (out_of_memory(error) and len(self.prefixes)):
+            return False
+        clear_frames(error.__traceback__)
+        self.prefixes.surrender()
+        return True
+
+    # Prompts
+
+    def _known(self, job: Job) -> int:
+        return self.prefixes.covers(job.reusable)
+
     def _prefill(self, jobs: list[Job]) -> set[Job]:
-        """The jobs that are prefilled now. A failing group is halved until the culprit is alone."""
-        if not jobs:
-            return set()
+        """The jobs that are prefilled now."""
+        done: set[Job] = set()
+        while jobs:
+            shapes = [shape(job, self._known(job)) for job in jobs]
+            alike = [job for job, own in zip(jobs, shapes, strict=True) if own == shapes[0]]
+            jobs = [job for job, own in zip(jobs, shapes, strict=True) if own != shapes[0]]
+            done |= self._prefill_alike(alike)
+        return done
+
+    def _prefill_alike(self, jobs: list[Job]) -> set[Job]:
+        """Jobs of one shape. A failing group is halved until the culprit is alone."""
         try:
-            prompts = prefill(self._loaded, [job.prompt for job in jobs])
+            self._compute(jobs)
         except Exception as error:
+            if self._freed_memory(error):
+                return self._prefill(jobs)
             if len(jobs) > 1:
                 half = len(jobs) // 2
                 return self._prefill(jobs[:half]) | self._prefill(jobs[half:])
             self._postpone(jobs[0], error)
             return set()
-        for job, prompt in zip(jobs, prompts, strict=True):
-            job.prefilled = prompt
+        for job in jobs:
+            self._keep_prefix(job)
         return set(jobs)
+
+    def _compute(self, jobs: list[Job]) -> None:
+        found = [self.prefixes.find(job.reusable) for job in jobs]
+        prompts = [job.prompt for job in jobs]
+        if found[0]:
+            prefilled = prefill_behind(self._loaded, prompts, [joined(blocks) for blocks in found])
+        else:
+            prefilled = prefill(self._loaded, prompts)
+        for job, blocks, prompt in zip(jobs, found, prefilled, strict=True):
+            job.prefilled = prompt
+            job.cached = len(blocks) * BLOCK if job.cached is None else job.cached
+
+    def _keep_prefix(self, job: Job) -> None:
+        assert job.prefilled is not None
+        layers = job.prefilled.layers
+        if not job.keys or job.prefilled.logits.isnan().any():  # numbers that overflowed are nobody's prefix
+            return
+        try:
+            self.prefixes.keep(job.keys, lambda number: cut_block(layers, number * BLOCK, BLOCK))
+        except Exception as error:
+            if not self._freed_memory(error):
+                raise
+
+    # Answers that draw nothing
 
     def _answer_choices(self, job: Job) -> None:
         assert job.prefilled is not None
@@ -184,12 +221,15 @@ class Batch:
     def _answer_continuations(self, job: Job) -> None:
         assert job.prefilled is not None
         found: list[tuple[float, ...]] = []
-        rows = max(1, _PREFILL // padded(max(1, *map(len, job.texts))))
+        rows = max(1, PREFILL // padded(max(1, *map(len, job.texts))))
         try:
             for start in range(0, len(job.texts), rows):
                 found += likelihoods(self._loaded, job.prefilled, job.texts[start : start + rows])
         except Exception as error:
-            self._postpone(job, error)
+            if self._freed_memory(error):
+                self._answer_continuations(job)
+            else:
+                self._postpone(job, error)
             return
         if any(math.isnan(logprob) for logprobs in found for logprob in logprobs):
             job.fail(EngineFailure("the model gave no probabilities: its numbers overflowed"))
@@ -202,7 +242,8 @@ class Batch:
         try:
             logits = decode(self._loaded, self._cache, [row.tokens[-1] for row in self.rows])
         except Exception as error:
-            self._shed(error)
+            if not self._freed_memory(error):
+                self._shed(error)
             return
         going = self._draw(logits, self.rows)
         self._keep(going)
@@ -210,7 +251,9 @@ class Batch:
     def _draw(self, logits: torch.Tensor, rows: list[Row]) -> list[bool]:
         """Draw one token a row; whether each row goes on."""
         settings = [row.job.request.sampling for row in rows]
-        tokens, logprobs = draw(logits, settings, [row.uniform() for row in rows])
+        early = [index for index, row in enumerate(rows) if len(row.tokens) < row.job.request.sampling.min_tokens]
+        barred = (early, sorted(self._loaded.end)) if early else None
+        tokens, logprobs = draw(logits, settings, [row.uniform() for row in rows], barred)
         going = []
         for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
             if math.isnan(logprob):
@@ -223,10 +266,11 @@ class Batch:
         return going
 
     def _ended(self, row: Row) -> bool:
-        chat, stop = self._loaded.chat, row.job.request.sampling.stop
+        chat, sampling = self._loaded.chat, row.job.request.sampling
+        stop = sampling.stop if len(row.tokens) > sampling.min_tokens else ()
         if row.tokens[-1] in self._loaded.end:
             self._finish(row, chat.text(row.tokens[:-1]), ended=True)
-        elif stop and (found := chat.before_stop(row.tokens, stop)) is not None:
+        elif stop and (found := chat.before_stop(row.tokens, stop, sampling.min_tokens)) is not None:
             self._finish(row, found[0], ended=True, stopped=found[1])
         elif len(row.tokens) >= row.job.limit:
             self._finish(row, chat.text(row.tokens), ended=False)
@@ -273,22 +317,6 @@ class Batch:
             row.job.todo.appendleft(row.number)
             self._queue(row.job)
         self._keep([index < self._limit for index in range(len(self.rows))])
-
-
-def _alike(candidates: list[tuple[Job, int]]) -> list[tuple[Job, int]]:
-    """Those of one padded length together, beginning with the first, until `_PREFILL` tokens are reached."""
-    lengths: dict[int, list[tuple[Job, int]]] = {}
-    for candidate in candidates:
-        lengths.setdefault(padded(len(candidate[0].prompt)), []).append(candidate)
-    chosen: list[tuple[Job, int]] = []
-    tokens = 0
-    for length, several in lengths.items():
-        for candidate in several:
-            tokens += 0 if candidate[0].prefilled else length
-            if chosen and tokens > _PREFILL:
-                return chosen
-            chosen.append(candidate)
-    return chosen
 
 
 def _failure(error: Exception) -> EngineFailure:

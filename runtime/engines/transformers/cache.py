@@ -8,15 +8,16 @@ NaN (a masked NaN would still spoil the sum).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-__all__ = ["TILE", "Prefilled", "SlotCache"]
+__all__ = ["TILE", "Layers", "Prefilled", "SlotCache", "cut_block", "joined", "padded"]
 
 TILE: Final = 16
 """Columns are read in multiples of this: a vector register of bfloat16. Then no row has a remainder to be summed in an
@@ -25,13 +26,19 @@ order of its own, and its attention does not depend on how many columns the othe
 _BLOCK: Final = 128
 """Columns by which the storage grows. Growing copies everything, so not too few; all rows pay for unused ones."""
 
+Layers: TypeAlias = tuple[tuple[Tensor, Tensor], ...]
+"""Of some tokens: per layer keys and values (heads × tokens × size)."""
+
+
+def padded(length: int) -> int:
+    return -(-length // TILE) * TILE
+
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """A prompt after its prefill: per layer keys and values (heads × tokens × size), and the logits (vocabulary) of the
-    token that follows."""
+    """A prompt after its prefill, and the logits (vocabulary) of the token that follows."""
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
+    layers: Layers
     logits: Tensor
 
     @property
@@ -39,12 +46,23 @@ class Prefilled:
         return self.layers[0][0].shape[1]
 
 
-class SlotCache:
-    """`rows`: the rows of the coming step; `positions`: the column that it writes, per row; `width`: columns that it
-    reads, of which a row's own mask leaves those up to its position.
+def cut_block(layers: Layers, start: int, size: int) -> Tensor:
+    """A copy of `size` tokens of all layers in one tensor (2 · layers × heads × tokens × size), which needs layers of
+    one shape."""
+    return torch.stack([states[:, start : start + size] for layer in layers for states in layer])
 
-    A lone row takes part twice: a product with a single row goes by another code path than one with several, with other
-    rounding, and costs as much as one with two.
+
+def joined(blocks: Sequence[Tensor]) -> Layers:
+    whole = torch.cat(list(blocks), dim=2)
+    return tuple((whole[index], whole[index + 1]) for index in range(0, len(whole), 2))
+
+
+class SlotCache:
+    """`rows`: the rows of the coming step; `positions`: the columns that it writes (rows × new tokens); `width`:
+    columns that it reads, of which a token's own mask leaves those up to its position.
+
+    A lone row takes part twice in a step of one token: a product with a single row goes by another code path than one
+    with several, with other rounding, and costs as much as one with two.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -52,19 +70,29 @@ class SlotCache:
         self._layers: list[_SlotLayer] = []
         self.lengths: list[int] = []
         self.rows = torch.empty(0, dtype=torch.long)
-        self.positions = torch.empty(0, dtype=torch.long)
+        self.positions = torch.empty((0, 1), dtype=torch.long)
         self.width = 0
 
-    def add(self, prompt: Prefilled) -> None:
-        """A new row at the end, a copy of `prompt`. Where memory lacks, it raises and the rows are as before."""
-        row = len(self.lengths)
+    def reserve(self, like: Layers, rows: int, columns: int) -> None:
+        """Storage for layers of the shape of `like`. Where memory lacks, it raises and the rows are as before."""
         if not self._layers:
-            self._layers = [_SlotLayer(self, keys, values) for keys, values in prompt.layers]
-        self._reserve(row + 1, max((*self.lengths, prompt.length)) + 1)
-        for layer, (keys, values) in zip(self._layers, prompt.layers, strict=True):
-            layer.key_storage[row, :, : prompt.length] = keys
-            layer.value_storage[row, :, : prompt.length] = values
-        self.lengths.append(prompt.length)
+            self._layers = [_SlotLayer(self, keys, values) for keys, values in like]
+        self._reserve(rows, columns)
+
+    def add(self, prompt: Layers) -> None:
+        """A new row at the end, a copy of `prompt`. Where memory lacks, it raises and the rows are as before."""
+        row, length = len(self.lengths), prompt[0][0].shape[1]
+        self.reserve(prompt, row + 1, max((*self.lengths, length)) + 1)
+        for layer, (keys, values) in zip(self._layers, prompt, strict=True):
+            layer.key_storage[row, :, :length] = keys
+            layer.value_storage[row, :, :length] = values
+        self.lengths.append(length)
+
+    def row(self, row: int, length: int) -> Layers:
+        """The first `length` tokens of a row, without a copy."""
+        return tuple(
+            (layer.key_storage[row, :, :length], layer.value_storage[row, :, :length]) for layer in self._layers
+        )
 
     def remove(self, row: int) -> None:
         """The last row takes the place of `row`. Without rows the storage is given back."""
@@ -79,17 +107,18 @@ class SlotCache:
         if not self.lengths:
             self._layers = []
 
-    def begin_step(self) -> Cache:
-        """The cache to hand to the model with one new token a row."""
-        self.width = -(-(max(self.lengths) + 1) // TILE) * TILE
+    def begin_step(self, new: int = 1) -> Cache:
+        """The cache to hand to the model with `new` tokens a row."""
+        self.width = padded(max(self.lengths) + new)
         self._reserve(len(self.lengths), self.width)
-        rows = range(len(self.lengths)) if len(self.lengths) > 1 else (0, 0)
+        rows = (0, 0) if len(self.lengths) == new == 1 else range(len(self.lengths))
         self.rows = torch.tensor(rows, device=self._device)
-        self.positions = torch.tensor([self.lengths[row] for row in rows], device=self._device)
+        starts = torch.tensor([self.lengths[row] for row in rows], device=self._device)
+        self.positions = starts[:, None] + torch.arange(new, device=self._device)
         return Cache(layers=[*self._layers])
 
     def end_step(self) -> None:
-        self.lengths = [length + 1 for length in self.lengths]
+        self.lengths = [length + self.positions.shape[1] for length in self.lengths]
 
     def _reserve(self, rows: int, columns: int) -> None:
         """Each tensor by itself, so that nothing is lost where memory ends half-way."""
@@ -129,8 +158,8 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
         slots = self._slots
-        self.key_storage[slots.rows, :, slots.positions] = key_states[:, :, 0]
-        self.value_storage[slots.rows, :, slots.positions] = value_states[:, :, 0]
+        self.key_storage[slots.rows[:, None], :, slots.positions] = key_states.transpose(1, 2)
+        self.value_storage[slots.rows[:, None], :, slots.positions] = value_states.transpose(1, 2)
         live = len(slots.lengths)
         keys, values = self.key_storage[:live, :, : slots.width], self.value_storage[:live, :, : slots.width]
         rows = len(slots.rows)  # as many but for a lone row, which is seen twice without a copy
@@ -140,7 +169,7 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         return self._slots.width, 0
 
     def get_seq_length(self) -> int:
-        return self._slots.width - 1
+        return self._slots.width - self._slots.positions.shape[1]
 
     def get_max_length(self) -> int:
         return -1

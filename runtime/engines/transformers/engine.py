@@ -27,12 +27,13 @@ _WINDOW: Final = 64
 class TransformersEngine:
     """A model that runs in this process, on one thread of its own that decodes all requests together.
 
-    Requests join and leave the running batch between two tokens; the n samples of a request share one prefill. The
-    random numbers of a sample depend on its own seed and position alone. For the probabilities nobody can promise that:
-    the last bits of a sum depend on how a matrix product is cut up, which depends on the shape of the batch and on the
-    processor, and where two tokens are about equally likely they decide. Padding is chosen so that this is rare, in
-    float32 more so than in bfloat16. "A result never depends on batching" is exact on the simulated engine alone; here
-    only a stored sample, which is never redrawn, is safe.
+    Requests join and leave the running batch between two tokens; the n samples of a request share one prefill, and
+    prompts with a common beginning share its keys and values while these are kept. The random numbers of a sample
+    depend on its own seed and position alone. For the probabilities nobody can promise that: the last bits of a sum
+    depend on how a matrix product is cut up, which depends on the shape of the batch, on how much of a prompt is known
+    already and on the processor, and where two tokens are about equally likely they decide. Padding is chosen so that
+    this is rare, in float32 more so than in bfloat16. "A result never depends on batching" is exact on the simulated
+    engine alone; here only a stored sample, which is never redrawn, is safe.
 
     A choice counts by the first token of the string as given: after most chat templates a reply starts without a space,
     so ask for `Yes`, not ` Yes`. Choices with the same first token have the same probability.
@@ -51,12 +52,14 @@ class TransformersEngine:
         device: str | None = None,
         dtype: str | None = None,
         window: int | None = None,
+        memory: int | None = None,
     ) -> TransformersEngine:
         """Load the weights (seconds) and start the thread.
 
         `folder` is in the format of `save_pretrained`; `model` is the identity that `info` reports. `device`: `cpu` or
         `cuda`, `cuda:1`, …; without it a GPU where there is one. `dtype`: `float32`, `bfloat16`, `float16`; without it
-        bfloat16 where the machine multiplies it natively. `window`: rows decoded together.
+        bfloat16 where the machine multiplies it natively. `window`: rows decoded together. `memory`: bytes that weights
+        and cache may take together; without it the cache may take half of what is free.
 
         Raises PackageMissing, ModelNotFound, ConfigurationError; EngineFailure where the weights cannot be loaded.
         """
@@ -76,7 +79,7 @@ class TransformersEngine:
             capabilities=frozenset(Capability) - {Capability.GUIDE},
             variant=f"{fingerprint(folder)} {str(loaded.model.dtype).removeprefix('torch.')}",
         )
-        return cls(Worker(loaded, window=info.window), info)
+        return cls(Worker(loaded, window=info.window, memory=memory), info)
 
     @property
     def info(self) -> EngineInfo:
@@ -91,6 +94,10 @@ class TransformersEngine:
         """See `Engine`. Cancelling the awaiting task cancels the future, and the worker drops its rows before the next
         token."""
         return await asyncio.wrap_future(self._worker.submit(request))
+
+    async def forget(self) -> None:
+        """Drops the prompts that are kept, so that what comes next is as slow as new questions are."""
+        self._worker.forget()
 
     async def close(self) -> None:
         """Stop the thread. Requests that are not finished fail. Closing twice is harmless.

@@ -1,4 +1,4 @@
-"""The two ways in which the model is run: whole prompts, and one more token for every row."""
+"""The ways in which the model is run: whole prompts, what is behind a known prefix, one more token for every row."""
 
 from __future__ import annotations
 
@@ -9,23 +9,16 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from pnyx.runtime.engines.transformers.cache import TILE, Prefilled, SlotCache
+from pnyx.runtime.engines.transformers.cache import Layers, Prefilled, SlotCache, padded
 from pnyx.runtime.engines.transformers.loading import LoadedModel
-from pnyx.runtime.errors import EngineFailure
 
-__all__ = ["check_model", "decode", "likelihoods", "padded", "prefill"]
-
-
-def padded(length: int) -> int:
-    return -(-length // TILE) * TILE
+__all__ = ["decode", "likelihoods", "prefill", "prefill_behind"]
 
 
 def prefill(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[Prefilled]:
     """Run prompts of one padded length as one batch. The padding is on the right, where causal attention keeps it from
     reaching them, and how much of it there is depends on the prompt alone."""
-    width = padded(len(prompts[0]))
-    ids = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts], device=loaded.device)
-    last = torch.tensor([[len(prompt) - 1] for prompt in prompts], device=loaded.device)
+    ids, last = _matrix(loaded, prompts)
     cache = DynamicCache()
     output = loaded.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=last)
     layers: list[Any] = cache.layers
@@ -36,6 +29,28 @@ def prefill(loaded: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[Prefi
         )
         for row, prompt in enumerate(prompts)
     ]
+
+
+def prefill_behind(
+    loaded: LoadedModel, prompts: Sequence[Sequence[int]], prefixes: Sequence[Layers]
+) -> list[Prefilled]:
+    """Like `prefill`, for prompts of which the beginnings are known: `prefixes`, each at least one token shorter than
+    its prompt. What is behind them has one padded length."""
+    cache = SlotCache(loaded.device)
+    lengths = [prefix[0][0].shape[1] for prefix in prefixes]
+    ids, last = _matrix(loaded, [prompt[length:] for prompt, length in zip(prompts, lengths, strict=True)])
+    cache.reserve(prefixes[0], len(prompts), max(lengths) + ids.shape[1])
+    for prefix in prefixes:
+        cache.add(prefix)
+    logits = _append(loaded, cache, ids, logits_to_keep=last)
+    return [Prefilled(cache.row(row, len(prompt)), logits[row, 0]) for row, prompt in enumerate(prompts)]
+
+
+def _matrix(loaded: LoadedModel, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Texts of one padded length (rows × that length), and where each of them ends (rows × 1)."""
+    width = padded(len(texts[0]))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts], device=loaded.device)
+    return ids, torch.tensor([[len(text) - 1] for text in texts], device=loaded.device)
 
 
 def likelihoods(loaded: LoadedModel, prompt: Prefilled, texts: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
@@ -61,47 +76,32 @@ def likelihoods(loaded: LoadedModel, prompt: Prefilled, texts: Sequence[Sequence
 def decode(loaded: LoadedModel, cache: SlotCache, tokens: Sequence[int]) -> Tensor:
     """Append one token to every row of `cache` and give the logits (rows × vocabulary) after it. Where it raises, the
     cache is as before."""
-    layers = cache.begin_step()
+    return _append(loaded, cache, torch.tensor(tokens, device=loaded.device)[:, None])[: len(tokens), -1]
+
+
+def _append(loaded: LoadedModel, cache: SlotCache, ids: Tensor, **keep: Tensor) -> Tensor:
+    layers = cache.begin_step(ids.shape[1])
     output = loaded.model(
-        input_ids=torch.tensor(tokens, device=loaded.device)[cache.rows, None],
-        position_ids=cache.positions[:, None],
+        input_ids=ids[cache.rows],
+        position_ids=cache.positions,
         attention_mask=_masks(loaded, cache),
         past_key_values=layers,
         use_cache=True,
+        **keep,
     )
     cache.end_step()
-    logits: Tensor = output.logits[: len(tokens), -1]
+    logits: Tensor = output.logits
     return logits
 
 
 def _masks(loaded: LoadedModel, cache: SlotCache) -> Tensor | dict[str, Tensor]:
-    """What each row may look at (rows × 1 × 1 × columns): itself and before; by kind where a model mixes kinds."""
-    columns, positions = torch.arange(cache.width, device=loaded.device), cache.positions[:, None]
+    """What each token may look at (rows × 1 × new tokens × columns): itself and before; by kind where a model mixes
+    kinds."""
+    columns, positions = torch.arange(cache.width, device=loaded.device), cache.positions[:, :, None]
     full = columns <= positions
-    masks = {"full_attention": full[:, None, None]}
+    masks = {"full_attention": full[:, None]}
     if loaded.sliding is not None:
-        masks["sliding_attention"] = (full & (columns > positions - loaded.sliding))[:, None, None]
+        masks["sliding_attention"] = (full & (columns > positions - loaded.sliding))[:, None]
     if len(loaded.kinds) == 1:
         return masks[next(iter(loaded.kinds))]
     return masks
-
-
-@torch.inference_mode()
-def check_model(loaded: LoadedModel) -> None:
-    """Decode two rows of different lengths and compare with a plain run, so that a model that keeps its state or counts
-    its positions in another way is refused here instead of talking nonsense later. Raises EngineFailure."""
-    prompts = ([5, 9, 4, 8, 6], [7, 3, 5])
-    try:
-        cache = SlotCache(loaded.device)
-        for prompt in prefill(loaded, [tokens[:-1] for tokens in prompts]):
-            cache.add(prompt)
-        found = decode(loaded, cache, [tokens[-1] for tokens in prompts]).float()
-        wanted = torch.stack([prefill(loaded, [tokens])[0].logits for tokens in prompts]).float()
-        distance = (found.softmax(-1) - wanted.softmax(-1)).abs().sum(-1).max().item()
-    except Exception as error:
-        raise EngineFailure(f"this engine cannot run such a model: {error}", help="choose another model") from error
-    if not distance < 0.2:
-        raise EngineFailure(
-            "this engine cannot run such a model: token by token it does not give what it gives at once",
-            help="choose another model",
-        )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from pnyx.runtime.engines.transformers.cache import Prefilled
+from pnyx.runtime.engines.transformers.prefixes import BLOCK
 from pnyx.runtime.engines.transformers.sampling import uniform_stream
 from pnyx.runtime.request import Request, Response, SampledText, Usage
 
@@ -22,14 +23,17 @@ _ARRIVALS = count()
 @dataclass(slots=True, eq=False)
 class Job:
     """`todo`: samples that are not being drawn, by their number in the request; a job is done when all are in `done`.
-    `texts`: tokens of the continuations; `limit`: tokens that a sample may have. `prefilled` is kept while samples of
-    it wait for a row."""
+    `texts`: tokens of the continuations; `limit`: tokens that a sample may have. `keys`: of the prompt's blocks, none
+    where prefixes are not reused; `cached`: how many of its tokens were known when it was first prefilled. `prefilled`
+    is kept while samples of it wait for a row."""
 
     request: Request
     future: Future[Response] = field(default_factory=Future)
     prompt: list[int] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=list)
     limit: int = 0
+    keys: tuple[bytes, ...] = ()
+    cached: int | None = None
     todo: deque[int] = field(default_factory=deque)
     done: dict[int, SampledText] = field(default_factory=dict)
     prefilled: Prefilled | None = None
@@ -46,20 +50,25 @@ class Job:
         return len(self.prompt) + self.limit
 
     @property
+    def reusable(self) -> tuple[bytes, ...]:
+        """The keys of blocks that may be taken as known: at least one token must be computed."""
+        return self.keys[: (len(self.prompt) - 1) // BLOCK]
+
+    @property
     def draws_nothing(self) -> bool:
         return bool(self.request.choices or self.request.continuations)
 
     def finish(self, probabilities: tuple[float, ...] = (), likelihoods: tuple[tuple[float, ...], ...] = ()) -> None:
         samples = tuple(self.done[number] for number in sorted(self.done))
         prompt = len(self.prompt) + sum(map(len, self.texts))
-        usage = Usage(prompt=prompt, generated=sum(sample.tokens for sample in samples))
+        generated = sum(sample.tokens for sample in samples)
         with suppress(InvalidStateError):
             self.future.set_result(
                 Response(
                     samples=samples,
                     probabilities=probabilities,
                     likelihoods=likelihoods,
-                    usage=usage,
+                    usage=Usage(prompt=prompt, generated=generated, cached=self.cached or 0),
                     seconds=time.perf_counter() - self.started,
                 )
             )

@@ -12,13 +12,17 @@ import torch
 __all__ = ["cache_tokens", "out_of_memory"]
 
 
-def cache_tokens(model: Any) -> int:
-    """Tokens that fit into half of the memory that is free now, at least one."""
+def cache_tokens(model: Any, memory: int | None) -> int:
+    """Tokens that fit into half of the memory that is free now, and beside the weights into `memory` (bytes) where that
+    is said; at least one."""
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
-    return max(int(_free(model.device) // 2 // token), 1)
+    room = _free(model.device) // 2
+    if memory is not None:
+        room = min(room, memory - sum(weight.nbytes for weight in model.parameters()))
+    return max(int(room // token), 1)
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import torch
 
 from pnyx.runtime.engines.transformers.batch import Batch
-from pnyx.runtime.engines.transformers.forward import check_model
+from pnyx.runtime.engines.transformers.checks import can_reuse, check_model
 from pnyx.runtime.engines.transformers.jobs import Job
 from pnyx.runtime.engines.transformers.loading import LoadedModel
 from pnyx.runtime.errors import EngineFailure
@@ -21,13 +21,14 @@ class Worker:
     """`submit` and `stop` may be called from any thread; `ended` is done when the thread has stopped working. The batch
     is touched by the worker's thread alone."""
 
-    def __init__(self, loaded: LoadedModel, *, window: int) -> None:
+    def __init__(self, loaded: LoadedModel, *, window: int, memory: int | None = None) -> None:
         check_model(loaded)
-        self._batch = Batch(loaded, window=window)
+        self._batch = Batch(loaded, window=window, memory=memory, reuse=can_reuse(loaded))
         self._incoming: list[Job] = []
         self._accepted: list[Job] = []
         self._changed = threading.Condition()
         self._ended: str | None = None
+        self._forgetting = False
         self.ended: Future[None] = Future()
         threading.Thread(target=self._run, name="pnyx-transformers", daemon=True).start()
 
@@ -44,6 +45,11 @@ class Worker:
             self._incoming.append(job)
             self._changed.notify()
         return job.future
+
+    def forget(self) -> None:
+        """Drops the prompts that are kept, before the next request."""
+        with self._changed:
+            self._forgetting = True
 
     def stop(self) -> None:
         self._end("the engine was closed")
@@ -65,6 +71,7 @@ class Worker:
             for job in (*self._incoming, *self._accepted):
                 job.fail(EngineFailure(self._ended or ""))
             self._incoming, self._accepted = [], []
+            self._batch.prefixes.surrender()
             self.ended.set_result(None)
 
     def _wait(self) -> bool:
@@ -75,6 +82,10 @@ class Worker:
             if self._ended:
                 return False
             incoming, self._incoming = self._incoming, []
+            forgetting, self._forgetting = self._forgetting, False
+        if forgetting:
+            self._batch.prefixes.surrender()
+            self._batch.prefixes.recover()
         if incoming:
             self._accepted = [job for job in (*self._accepted, *incoming) if not job.future.done()]
         for job in incoming:

@@ -7,6 +7,8 @@ submit ─ limit of the query ─ in flight already? ─ in the store? ─ budge
 Invariants
 - The unit is the sample: of a call, only those samples are drawn that are neither stored nor on their way.
 - Samples on their way under one key are drawn once, whoever asks; they are drawn as long as one of them still waits.
+- Whoever wants no log-probabilities gets none, and takes stored samples with them too. On their way at once, the two
+  kinds are drawn apart.
 - With a store, what an engine answered is used when it is durable, not before.
 - Hits are free for the run. A query's limits count them: what a query may do never depends on what the store holds.
 - `done` is called once, from the event loop and never from inside `submit`; after `cancel` it is not called.
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from pnyx.runtime.budgets import Claim, Purse, Tariff
+from pnyx.runtime.budgets import Budget, Claim, Purse, Tariff
 from pnyx.runtime.engines.engine import Engine
 from pnyx.runtime.errors import BudgetReached, QueryLimitReached, RuntimeFailure, StoreFailure
 from pnyx.runtime.request import Request, Response, SampledText, Usage
@@ -82,12 +84,14 @@ class Order:
 
 
 class _Flight:
-    """A sample on its way, and the places in orders that it will fill."""
+    """A sample on its way, and the places in orders that it will fill. `mark`: of the budget, when the store was asked
+    for it."""
 
-    __slots__ = ("fetch", "key", "waiting")
+    __slots__ = ("fetch", "key", "mark", "waiting")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
+        self.mark = 0
         self.waiting: list[tuple[Order, int]] = []
         self.fetch: _Fetch | None = None
 
@@ -114,7 +118,7 @@ class Calls:
         tariffs: Mapping[str, Tariff],
         *,
         store: CallStore | None,
-        budget: Purse | None,
+        budget: Budget | None,
         stopped: Callable[[RuntimeFailure], None],
         idle: Callable[[], None],
     ) -> None:
@@ -190,10 +194,17 @@ class Calls:
             return
         if self._store is None:
             self._fetch(order, new)
-            return
+        else:
+            self._look_up(self._store, order, new)
+
+    def _look_up(self, store: CallStore, order: Order, flights: list[_Flight]) -> None:
         missing: list[_Flight] = []
-        for flight in new:
-            self._store.look_up(flight.key, partial(self._found, order, flight, missing, flight is new[-1]))
+        richer = dict(zip(order.keys, self._keys[order.model].richer(order.request), strict=False))
+        mark = self._budget.mark if self._budget is not None else 0
+        for flight in flights:
+            flight.mark = mark
+            keys = (flight.key, richer[flight.key]) if richer else (flight.key,)
+            store.look_up(keys, partial(self._found, order, flight, missing, flight is flights[-1]))
 
     def _found(
         self, order: Order, flight: _Flight, missing: list[_Flight], last: bool, found: Record | StoreFailure | None
@@ -208,8 +219,6 @@ class Calls:
                 else:
                     self._flights.pop(flight.key, None)
             case Record():
-                assert self._store is not None
-                self._store.use(flight.key)
                 self._land(flight, found, None)
         if last and missing:
             self._fetch(order, missing)
@@ -238,18 +247,33 @@ class Calls:
         if self._budget is None:
             self._send(fetch)
         else:
-            charge = self._tariffs[fetch.model].bound(fetch.request)
-            granted = partial(self._send, fetch)
-            fetch.claim = self._budget.claim(charge, granted, self._spent, priority=fetch.request.priority)
+            fetch.claim = self._budget.claim(
+                self._tariffs[fetch.model].bound(fetch.request),
+                partial(self._send, fetch),
+                partial(self._spent, self._budget),
+                priority=fetch.request.priority,
+                # Without a store, nobody finds what somebody else has drawn.
+                keys=[flight.key for flight in fetch.flights] if self._store is not None else (),
+                mark=min(flight.mark for flight in fetch.flights),
+                elsewhere=partial(self._look_again, fetch),
+            )
 
-    def _spent(self, kind: str) -> None:
-        assert self._budget is not None
+    def _spent(self, budget: Budget, against: str | RuntimeFailure) -> None:
+        if isinstance(against, RuntimeFailure):
+            self._stopped(against)
+            return
         self._stopped(
             BudgetReached(
-                f"the next call could go past the budget of {self._budget.limits.show(kind)}",
+                f"the next call could go past the budget of {budget.limits.show(against)}",
                 help="what is done is kept; the same command with a larger budget goes on from there",
             )
         )
+
+    def _look_again(self, fetch: _Fetch) -> None:
+        """Another session, here or in another process, has drawn some of the samples meanwhile."""
+        if fetch in self._fetches and self._store is not None:
+            self._end(fetch)
+            self._look_up(self._store, fetch.order, fetch.flights)
 
     def _send(self, fetch: _Fetch) -> None:
         if fetch in self._fetches:
@@ -266,15 +290,16 @@ class Calls:
                 for order, _ in flight.waiting:
                     self._fail(order, outcome)
             return
-        self._settle(fetch, outcome.usage)
         records = records_of(outcome)
         if self._store is None:
-            self._kept(fetch, records, None)
+            self._kept(fetch, outcome.usage, records, None)
             return
         tokens = outcome.usage.prompt + outcome.usage.generated
         saves = 2 * self._sizes[fetch.model] * tokens / len(records)
         pairs = [(flight.key, record) for flight, record in zip(fetch.flights, records, strict=True)]
-        self._store.keep(self._identities[fetch.model], saves, pairs, partial(self._kept, fetch, records))
+        self._store.keep(
+            self._identities[fetch.model], saves, pairs, partial(self._kept, fetch, outcome.usage, records)
+        )
 
     def _settle(self, fetch: _Fetch, usage: Usage | None) -> None:
         if fetch.claim is not None:
@@ -282,7 +307,9 @@ class Calls:
             charge = None if usage is None else tariff.charge(fetch.request, usage.prompt, usage.generated)
             fetch.claim.settle(charge)
 
-    def _kept(self, fetch: _Fetch, records: Sequence[Record], failure: StoreFailure | None) -> None:
+    def _kept(self, fetch: _Fetch, usage: Usage, records: Sequence[Record], failure: StoreFailure | None) -> None:
+        """Also settles: who was waiting for these samples elsewhere finds them in the store from then on."""
+        self._settle(fetch, usage)
         if failure is not None:
             self._stopped(failure)
         else:
@@ -359,7 +386,8 @@ def _answer(order: Order) -> Answer:
         tokens = record.sample.tokens
         prompt = max(prompt, record.prompt)
         generated += tokens
-        samples.append(record.sample)
+        sample = record.sample
+        samples.append(replace(sample, logprobs=()) if sample.logprobs and not order.request.logprobs else sample)
         if place in order.cached:
             cached_tokens += tokens
         elif record.seconds > seconds:

@@ -9,21 +9,19 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from operator import add, sub
 
 from pnyx.runtime.budgets.limits import KINDS, Limits
 from pnyx.runtime.budgets.tariff import Charge
 
-__all__ = ["Claim", "Purse"]
+__all__ = ["Purse", "exceeded"]
 
 _NOTHING: Charge = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-class Claim:
-    """A part of a purse, set aside or waited for. It is settled once, with what was spent."""
-
+class _Claim:
     __slots__ = ("_purse", "charge", "granted", "held", "over", "refused")
 
     def __init__(
@@ -35,7 +33,6 @@ class Claim:
         self.held = self.over = False
 
     def settle(self, spent: Charge | None = None) -> None:
-        """`spent` None: nothing. What was waited for is given up. Only the first call counts."""
         if not self.over:
             self.over = True
             self._purse.settle(self, spent or _NOTHING)
@@ -44,25 +41,32 @@ class Claim:
 class Purse:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.mark = 0
         self.spent: Charge = _NOTHING
         self._caps = limits.caps
         self._aside: Charge = _NOTHING
         self._held = 0
-        self._waiting: list[tuple[int, int, Claim]] = []
+        self._waiting: list[tuple[int, int, _Claim]] = []
         self._arrivals = 0
 
     def claim(
-        self, charge: Charge, granted: Callable[[], None], refused: Callable[[str], None], *, priority: int = 0
-    ) -> Claim:
-        """Calls `granted`, or `refused` with the kind of limit that stands against it: at once or later."""
-        claim = Claim(self, charge, granted, refused)
+        self,
+        charge: Charge,
+        granted: Callable[[], None],
+        refused: Callable[[str], None],
+        *,
+        priority: int = 0,
+        **_: object,
+    ) -> _Claim:
+        """Nobody else draws from this purse, so nothing is `elsewhere`."""
+        claim = _Claim(self, charge, granted, refused)
         self._arrivals += 1
         heappush(self._waiting, (priority, self._arrivals, claim))
         if self._waiting[0][2] is claim:
             self._serve()
         return claim
 
-    def settle(self, claim: Claim, spent: Charge) -> None:
+    def settle(self, claim: _Claim, spent: Charge) -> None:
         if claim.held:
             self._held -= 1
             # Sums of what is not a whole number drift; with nothing on its way nothing is set aside.
@@ -76,7 +80,7 @@ class Purse:
             if claim.over:
                 heappop(self._waiting)
                 continue
-            against = self._against(claim.charge)
+            against = exceeded(self._caps, (self.spent, self._aside, claim.charge))
             if against is None:
                 heappop(self._waiting)
                 self._held += 1
@@ -90,11 +94,13 @@ class Purse:
             else:
                 return
 
-    def _against(self, charge: Charge) -> str | None:
-        for kind, cap, spent, aside, more in zip(KINDS, self._caps, self.spent, self._aside, charge, strict=False):
-            if spent + aside + more > cap:
-                return kind
-        return None
+
+def exceeded(caps: Sequence[float], charges: Sequence[Charge]) -> str | None:
+    """The first kind of which the charges together are more than may be."""
+    for kind, cap, amounts in zip(KINDS[:-1], caps, zip(*charges, strict=True), strict=True):
+        if sum(amounts) > cap:
+            return kind
+    return None
 
 
 def _zip(operator: Callable[[float, float], float], left: Charge, right: Charge) -> Charge:

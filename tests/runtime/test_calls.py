@@ -24,7 +24,7 @@ from pnyx.runtime.engines.simulated import SimulatedEngine
 from pnyx.runtime.errors import BudgetReached, EngineFailure, RuntimeFailure, StoreFailure
 from pnyx.runtime.example import RunningExample
 from pnyx.runtime.interpreter import Execution
-from pnyx.runtime.request import Request, Response
+from pnyx.runtime.request import Message, Request, Response
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
 from pnyx.runtime.scheduling import Ticket
@@ -109,6 +109,67 @@ async def test_raising_n_draws_what_is_missing(tmp_path: Path) -> None:
     four, eight, six = ([c["text"] for c in r.candidates] for r in results)
     assert (eight[:4], eight[:6], len(set(eight))) == (four, six, 8)
     assert [r.usage.cached_samples for r in results] == [0, 4, 6]
+
+
+def wanting(*wanted: bool) -> Plan:
+    """A sample whose log-probabilities are shown, or are read by nobody."""
+    return plan_of((sample(4, joined=True), (0,)), *([] if wanted == (True,) else [(ask(), (0, 1))]))
+
+
+async def test_samples_with_log_probabilities_serve_who_wants_none(tmp_path: Path) -> None:
+    engine = ScriptedEngine(echo)
+    for plan in (wanting(True), wanting(False)):
+        async with store_at(tmp_path) as store:
+            await collect(Session(plan, {"m": engine}, store=store), rows(1))
+    assert [(r.n, r.logprobs) for r in engine.requests] == [(4, True), (1, True), (1, True), (1, True), (1, True)]
+
+
+async def test_samples_without_log_probabilities_do_not_serve_who_wants_them(tmp_path: Path) -> None:
+    """Who wants none then keeps what was drawn first."""
+    drawn = iter(range(99))
+    engine = ScriptedEngine(lambda _: f"text {next(drawn)} {{k}}")
+    asked = Request(messages=(Message("user", "Q?"),), n=2, logprobs=False)
+    seen = []
+    for request in (asked, replace(asked, logprobs=True), asked, replace(asked, n=3), replace(asked, n=3)):
+        async with store_at(tmp_path) as store:
+            session = Session(wanting(True), {"m": engine}, store=store)
+            outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            session._calls.submit("m", request, None, outcome.set_result)
+            seen.append((await outcome).response.samples)  # type: ignore[attr-defined]
+    assert [[s.text for s in samples] for samples in seen] == [
+        ["text 0 0", "text 0 1"],
+        ["text 1 0", "text 1 1"],
+        ["text 0 0", "text 0 1"],
+        ["text 0 0", "text 0 1", "text 2 2"],
+        ["text 0 0", "text 0 1", "text 2 2"],
+    ]
+    assert all(bool(s.logprobs) == (number == 1) for number, samples in enumerate(seen) for s in samples)
+
+
+async def test_what_is_not_drawn_has_one_key(tmp_path: Path) -> None:
+    engine = ScriptedEngine(answer)
+    asked = Request(messages=(Message("user", "Q?"),), choices=("Yes", "No"))
+    for request in (asked, replace(asked, logprobs=False), replace(asked, logprobs=True)):
+        async with store_at(tmp_path) as store:
+            session = Session(CHAIN, {"m": engine}, store=store)
+            outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            session._calls.submit("m", request, None, outcome.set_result)
+            await outcome
+    assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_the_two_kinds_in_flight_at_once_are_drawn_apart(tmp_path: Path, stored: bool) -> None:
+    engine = ScriptedEngine(echo, delay=lambda _: 0.01)
+    asked = Request(messages=(Message("user", "Q?"),))
+    async with store_at(tmp_path) as store:
+        session = Session(wanting(True), {"m": engine}, store=store if stored else None)
+        outcomes = [asyncio.get_running_loop().create_future() for _ in range(2)]
+        for wanted, outcome in zip((True, False), outcomes, strict=True):
+            session._calls.submit("m", replace(asked, logprobs=wanted), None, outcome.set_result)
+        scored, plain = [(await outcome).response.samples[0] for outcome in outcomes]
+    assert len(engine.requests) == 2
+    assert replace(scored, logprobs=()) == plain != scored
 
 
 async def test_holes_are_filled(tmp_path: Path) -> None:

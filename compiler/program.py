@@ -6,22 +6,25 @@ Nothing here raises for a user's mistake but `compile`, which raises CompileErro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnyx.compiler import syntax
 from pnyx.compiler.declarations import Benchmark, Declared, Search, read_declared
-from pnyx.compiler.diagnostics import CompileError, Diagnostic, Diagnostics, Label
+from pnyx.compiler.diagnostics import CompileError, Diagnostic, Diagnostics
 from pnyx.compiler.elaborate.choices import Assignment, Choice, Site, name_sites
+from pnyx.compiler.elaborate.choosing import find_choice, option_of, unknown_choice
 from pnyx.compiler.elaborate.evaluate import Elaborator
 from pnyx.compiler.elaborate.frames import TooLarge
 from pnyx.compiler.elaborate.generic import check_alone
+from pnyx.compiler.elaborate.kinds import Signature
 from pnyx.compiler.elaborate.pipeline import StateStart, elaborate_pipeline, state_start
 from pnyx.compiler.elaborate.resolve import resolve
-from pnyx.compiler.elaborate.scope import ModuleScope
+from pnyx.compiler.elaborate.scope import ModuleScope, Named
+from pnyx.compiler.fingerprint import fingerprint
 from pnyx.compiler.graph import Graph
 from pnyx.compiler.limits import limits_of
 from pnyx.compiler.lint import Subject, Variant, lint
@@ -33,14 +36,28 @@ from pnyx.compiler.source import Source, Span
 from pnyx.library import sources as library_sources
 
 if TYPE_CHECKING:
+    from pnyx.compiler.closing import ClosedText
     from pnyx.compiler.plan import Plan, PlanLimits, PlanModel
 
-__all__ = ["Program"]
+__all__ = ["Closed", "Program"]
 
 # So many alternatives of a file's choices are checked one by one; a larger file still checks its defaults.
 MOST_ALTERNATIVES = 400
 # In steps of the elaborator. What is left of it goes to alternatives and to operators that nothing calls.
 MOST_EFFORT = 1_000_000
+# Results of calls are kept for the next elaboration; so many, and then they are made anew.
+_MOST_RESULTS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A pipeline with its choices closed. `choices` are those that it meets, in that order; `graph` is as written, and
+    None where these choices do not go together: `faults` say why."""
+
+    pipeline: str
+    choices: tuple[Choice, ...]
+    graph: Graph | None
+    faults: tuple[Diagnostic, ...]
 
 
 class Program:
@@ -86,6 +103,11 @@ class Program:
     def pipelines(self) -> tuple[str, ...]:
         """Names of the pipelines, in the order of the file."""
         return tuple(d.name for d in self._module.declarations if isinstance(d, syntax.PipelineDecl))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that pipelines of the file can ask, those that it imports too."""
+        return tuple(name for name, d in self._scope.own.items() if isinstance(d, syntax.ModelDecl))
 
     def check(self) -> tuple[Diagnostic, ...]:
         """Everything that is wrong with the file: all pipelines, every option of every choice, every operator."""
@@ -180,30 +202,110 @@ class Program:
         assignment, _ = self._elaborate(declaration, self._close(declaration, closed or {}), Diagnostics())
         return tuple(assignment.met.values())
 
+    def close(self, pipeline: str | None, options: Mapping[str, int]) -> Closed:
+        """A pipeline with choices closed by the indices of their options. A choice that is not named takes its default;
+        one that is not met is passed over, and an index beyond the options is the last. Raises CompileError only where
+        the program itself has errors."""
+        self._raise_errors()
+        declaration = self._pipeline(pipeline)
+        found = Diagnostics()
+        assignment, graph = self._elaborate(declaration, options, found)
+        faults = () if graph is not None else found.sorted()
+        return Closed(declaration.name, tuple(assignment.met.values()), graph, faults)
+
+    def close_by_name(self, pipeline: str | None, choices: Mapping[str, object]) -> Closed:
+        """The same by the texts or values of options, and names as people write them; the graph is there. Raises
+        CompileError also for what is no choice or no option, and where the options do not go together."""
+        self._raise_errors()
+        closed = self.close(pipeline, self._close(self._pipeline(pipeline), choices))
+        if closed.graph is None:
+            raise CompileError(closed.faults)
+        return closed
+
+    def freeze(self, closed: Closed, *, optimise: bool = True) -> Plan:
+        """The plan of what `close` gave, whose graph is not None."""
+        from pnyx.compiler.freeze import freeze
+        from pnyx.compiler.passes import optimise as optimised
+
+        graph = closed.graph
+        assert graph is not None
+        if optimise:
+            graph = optimised(graph)
+        return freeze(
+            graph,
+            pipeline=closed.pipeline,
+            source_name=self.source.name,
+            models=self._models(graph),
+            choices={c.name: c.value for c in closed.choices},
+            optimised=optimise,
+            states=self._state_starts(),
+            limits=_plan_limits(self._pipeline(closed.pipeline)),
+        )
+
+    def closed_source(
+        self,
+        pipeline: str | None = None,
+        choices: Mapping[str, object] | None = None,
+        *,
+        comments: Sequence[str] = (),
+        folder: Path | None = None,
+    ) -> str:
+        """A program of one file in which these choices are closed, formatted: the pipeline, the file's benchmarks, and
+        what they need. It compiles to the plan that `compile` gives with the choices. `comments` are lines to stand
+        first; what was chosen follows them.
+
+        It is for the folder of the program's own file. With another `folder`, paths of data and passages are written
+        from there; functions of Python are looked for beside it. Raises CompileError.
+        """
+        from pnyx.compiler.closing import not_one_value, write_closed
+
+        closed = self.close_by_name(pipeline, choices or {})
+        wanted, name = self.freeze(closed).digest, str(Path(self.source.name).with_suffix(".pnyx"))
+        # Tidied, a name that a block introduced may mean something else behind it.
+        for text in (self._closed_text(closed, comments, tidy=tidy) for tidy in (True, False)):
+            if Program.parse(write_closed(text), name).compile(closed.pipeline).digest == wanted:
+                return write_closed(text if folder is None else replace(text, folder=folder))
+        raise CompileError([not_one_value(self._closed_text(closed))])
+
+    def closed_declarations(self, closed: Closed) -> tuple[Named, ...]:
+        """What the pipeline leads to, with its choices closed, as trees, with paths from the program's folder. Raises
+        CompileError."""
+        from pnyx.compiler.closing import closed_declarations
+
+        self.closed_source(closed.pipeline, {c.name: c.value for c in closed.choices})  # says what cannot be
+        text = self._closed_text(closed, tidy=False)
+        return closed_declarations(replace(text, folder=Path(self.source.name).parent))
+
+    def _closed_text(self, closed: Closed, head: Sequence[str] = (), *, tidy: bool = True) -> ClosedText:
+        from pnyx.compiler.closing import ClosedText
+
+        modules = (*self._imports.modules, self._module)
+        return ClosedText(self._scope, modules, self._site_names, closed.pipeline, closed.choices, head, tidy)
+
+    def fingerprint(self, pipelines: Iterable[str]) -> dict[str, str]:
+        """Digests of what pipelines depend on, by what a person would call it: ``the prompt `argue` ``. Comments,
+        layout and what else the file declares change nothing; `compiler.fingerprint.changes` says what did."""
+        return fingerprint(self._scope, self._site_names, pipelines)
+
+    def signature(self, name: str) -> Signature | None:
+        """Of the operator of that name: the program's, the library's, or built in."""
+        return self._scope.signature(name)
+
+    def models_of(self, choice: Choice) -> tuple[tuple[str, ...], ...]:
+        """For each option the models that it is: one, or a list of them; none where it is something else."""
+        return tuple(self._models_in(option) for option in choice.options)
+
     def graph(self, pipeline: str | None = None, choices: Mapping[str, object] | None = None) -> Graph:
         """The graph as written, before any pass. Raises CompileError."""
-        return self._compiled(pipeline, choices or {})[1]
+        graph = self.close_by_name(pipeline, choices or {}).graph
+        assert graph is not None
+        return graph
 
     def compile(
         self, pipeline: str | None = None, choices: Mapping[str, object] | None = None, *, optimise: bool = True
     ) -> Plan:
         """The frozen plan of a pipeline (the only one, where there is one) with choices closed. Raises CompileError."""
-        from pnyx.compiler.freeze import freeze
-        from pnyx.compiler.passes import optimise as optimised
-
-        assignment, graph = self._compiled(pipeline, choices or {})
-        if optimise:
-            graph = optimised(graph)
-        return freeze(
-            graph,
-            pipeline=self._pipeline(pipeline).name,
-            source_name=self.source.name,
-            models=self._models(graph),
-            choices={c.name: c.value for c in assignment.met.values()},
-            optimised=optimise,
-            states=self._state_starts(),
-            limits=_plan_limits(self._pipeline(pipeline)),
-        )
+        return self.freeze(self.close_by_name(pipeline, choices or {}), optimise=optimise)
 
     # Inside --------------------------------------------------------------------------------------
 
@@ -258,16 +360,16 @@ class Program:
             found.report("E603", f"`{self.source.name}` has no pipeline `{name}`", None, help=help)
         raise CompileError(found)
 
-    def _compiled(self, pipeline: str | None, choices: Mapping[str, object]) -> tuple[Assignment, Graph]:
+    def _raise_errors(self) -> None:
         if any(d.is_error for d in self.check()):
             raise CompileError(self.diagnostics)
-        declaration = self._pipeline(pipeline)
-        closed = self._close(declaration, choices)
-        found = Diagnostics()
-        assignment, graph = self._elaborate(declaration, closed, found)
-        if graph is None:
-            raise CompileError(found.sorted())
-        return assignment, graph
+
+    def _models_in(self, option: str) -> tuple[str, ...]:
+        listed = option.startswith("[") and option.endswith("]")
+        names = [name.strip() for name in option[1:-1].split(",")] if listed else [option]
+        names = [name for name in names if name]
+        are_models = all(isinstance(self._scope.own.get(name), syntax.ModelDecl) for name in names)
+        return tuple(names) if are_models else ()
 
     def _close(self, declaration: syntax.PipelineDecl, choices: Mapping[str, object]) -> dict[str, int]:
         """Option indices for choices named by the user. A choice may appear only once another is closed, so the program
@@ -276,11 +378,11 @@ class Program:
         waiting = dict(choices)
         while waiting:
             assignment, _ = self._elaborate(declaration, closed, Diagnostics())
-            name = next((n for n in waiting if _find(n, assignment.met)), None)
+            name = next((n for n in waiting if find_choice(n, assignment.met)), None)
             if name is None:
-                raise CompileError([_unknown_choice(next(iter(waiting)), assignment.met)])
-            choice = assignment.met[_find(name, assignment.met) or name]
-            closed[choice.name] = _option(choice, waiting.pop(name))
+                raise CompileError([unknown_choice(next(iter(waiting)), assignment.met)])
+            choice = assignment.met[find_choice(name, assignment.met) or name]
+            closed[choice.name] = option_of(choice, waiting.pop(name))
         return closed
 
     def _elaborator(self, assignment: Assignment, found: Diagnostics) -> Elaborator:
@@ -293,6 +395,8 @@ class Program:
         found: Diagnostics,
         instantiated: set[str] | None = None,
     ) -> tuple[Assignment, Graph | None]:
+        if len(self._scope.results) > _MOST_RESULTS:
+            self._scope.results.clear()
         assignment = Assignment(self._site_names, closed)
         elaborator = self._elaborator(assignment, found)
         try:
@@ -354,50 +458,3 @@ def _others(assignment: Assignment) -> Iterator[tuple[str, int]]:
         for index in range(len(choice.options)):
             if index != choice.chosen:
                 yield choice.name, index
-
-
-def _find(name: str, met: Mapping[str, Choice]) -> str | None:
-    """The choice of that name, or the only one that ends with it (`n` for `archon.generate.n`)."""
-    if name in met:
-        return name
-    ending = [full for full in met if full.endswith(f".{name}")]
-    return ending[0] if len(ending) == 1 else None
-
-
-def _unknown_choice(name: str, met: Mapping[str, Choice]) -> Diagnostic:
-    listed = ", ".join(f"`{n}`" for n in met)
-    ending = [full for full in met if full.endswith(f".{name}")]
-    if ending:
-        help = f"say which: {', '.join(f'`{full}`' for full in ending)}"
-        return Diagnostic("E403", f"{len(ending)} choices are called `{name}`", help=help)
-    likely = nearest(name, [*met, *(n.rpartition(".")[2] for n in met)])
-    if not met:
-        help = "the pipeline has no `tune`"
-    elif likely and likely != name:
-        help = f"did you mean `{likely}`?"
-    else:
-        help = f"the choices are {listed}"
-    return Diagnostic("E403", f"there is no choice `{name}`", help=help)
-
-
-def _option(choice: Choice, wanted: object) -> int:
-    """The index of the option that a person means: its text, or its value."""
-    text = " ".join(str(wanted).split())
-    for index, option in enumerate(choice.options):
-        literal = choice.values[index]
-        same_value = (
-            not isinstance(wanted, str) and literal == wanted and isinstance(literal, bool) == isinstance(wanted, bool)
-        )
-        if text == option or same_value or (isinstance(literal, str) and text == literal):
-            return index
-    listed = ", ".join(f"`{o}`" for o in choice.options)
-    raise CompileError(
-        [
-            Diagnostic(
-                "E403",
-                f"`{choice.name}` cannot be `{text}`",
-                Label(choice.span, "declared here"),
-                help=f"the options are {listed}",
-            )
-        ]
-    )

@@ -1,4 +1,4 @@
-"""Trials: the plans that a benchmark needs, the pipelines' and the judge's.
+"""Trials: which benchmark or search is meant, and the plans that a benchmark needs, the pipelines' and the judge's.
 
 A judge is a pipeline as any other, in a program of its own that imports the user's: it asks a function for the answers
 to a question, and has the model grade or compare them.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeVar
 
 from pnyx.compiler import syntax
-from pnyx.compiler.declarations import Benchmark, Judge, Pairwise
+from pnyx.compiler.declarations import Benchmark, Judge, Pairwise, Search
 from pnyx.compiler.diagnostics import CompileError, Diagnostic
 from pnyx.compiler.format.spell import spell_import
 from pnyx.compiler.nearest import nearest
@@ -19,7 +20,9 @@ from pnyx.compiler.plan import Plan
 from pnyx.compiler.program import Program
 from pnyx.compiler.source import Span
 
-__all__ = ["TrialPlans", "benchmark_of", "compile_trial"]
+__all__ = ["TrialPlans", "benchmark_of", "compile_trial", "search_of"]
+
+_Declared = TypeVar("_Declared", Benchmark, Search)
 
 _NAME = "benchmark_judge"
 _ANSWERS = "benchmark_answers"
@@ -37,24 +40,39 @@ class TrialPlans:
 
 def benchmark_of(program: Program, name: str | None) -> Benchmark:
     """The one of that name, or the only one. Raises CompileError (E643), and where the program has errors."""
-    errors = [d for d in program.check() if d.is_error]
-    if errors:
+    _raise_errors(program)
+    help = 'declare one: `benchmark NAME { data = jsonl("questions.jsonl") … }`'
+    return _named(program.benchmarks, name, "E643", "benchmark", "benchmarks", help, "name one with `--benchmark`")
+
+
+def search_of(program: Program, name: str | None) -> Search:
+    """The one of that name, or the only one. Raises CompileError (E680), and where the program has errors."""
+    _raise_errors(program)
+    help = "declare one: `search NAME { pipeline = … benchmark = … budget = 2M tokens }`"
+    return _named(program.searches, name, "E680", "search", "searches", help, "name one of them")
+
+
+def _raise_errors(program: Program) -> None:
+    if any(d.is_error for d in program.check()):
         raise CompileError(program.diagnostics)
-    known = program.benchmarks
+
+
+def _named(
+    known: Mapping[str, _Declared], name: str | None, code: str, noun: str, nouns: str, help: str, way_out: str
+) -> _Declared:
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if name is not None and name in known:
         return known[name]
     listed = ", ".join(f"`{known_name}`" for known_name in known)
     if not known:
-        help = 'declare one: `benchmark NAME { data = jsonl("questions.jsonl") … }`'
-        raise CompileError([Diagnostic("E643", "the program has no benchmark", help=help)])
+        raise CompileError([Diagnostic(code, f"the program has no {noun}", help=help)])
     if name is None:
-        message = f"the program has {len(known)} benchmarks"
-        raise CompileError([Diagnostic("E643", message, help=f"name one with `--benchmark`: {listed}")])
+        message = f"the program has {len(known)} {nouns}"
+        raise CompileError([Diagnostic(code, message, help=f"{way_out}: {listed}")])
     near = nearest(name, known)
     help = f"did you mean `{near}`?" if near else f"there are {listed}"
-    raise CompileError([Diagnostic("E643", f"there is no benchmark `{name}`", help=help)])
+    raise CompileError([Diagnostic(code, f"there is no {noun} `{name}`", help=help)])
 
 
 def compile_trial(

@@ -35,7 +35,7 @@ class Objective:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """`budget` is what the whole search may spend, `per_query` what the architecture that it finds may spend on one
-    question. `held_out` None: as the benchmark splits."""
+    question. `baselines` are the pipelines that it is held against. `held_out` None: as the benchmark splits."""
 
     name: str
     pipelines: tuple[str, ...]
@@ -45,7 +45,7 @@ class Search:
     per_query: Limits
     algorithm: Algorithm
     seed: int
-    baseline: str | None
+    baselines: tuple[str, ...]
     held_out: float | None
     workers: int
     span: Span = field(compare=False, repr=False)
@@ -58,7 +58,6 @@ def read_search(settings: Settings) -> Search | None:
     settings.require("budget", "2M tokens")
     pipelines = settings.declared("pipeline", syntax.PipelineDecl, "pipeline")
     benchmark = _single(settings, "benchmark", settings.declared("benchmark", syntax.SettingsDecl, "benchmark"))
-    baseline = _single(settings, "baseline", settings.declared("baseline", syntax.PipelineDecl, "pipeline"))
     declaration = settings.declaration
     objectives = _objectives(settings)
     found = Search(
@@ -70,7 +69,7 @@ def read_search(settings: Settings) -> Search | None:
         per_query=settings.limits("per query"),
         algorithm=cast(Algorithm, settings.word("algorithm", _ALGORITHMS, "rms")),
         seed=settings.whole("seed", 0, LARGEST) or 0,
-        baseline=baseline,
+        baselines=settings.declared("baseline", syntax.PipelineDecl, "pipeline"),
         held_out=settings.number("held out", 0, 0.99),
         workers=settings.whole("workers", 1, 1024) or 1,
         span=declaration.name_span,
@@ -86,7 +85,7 @@ def _single(settings: Settings, key: str, names: tuple[str, ...]) -> str | None:
 
 
 def _objectives(settings: Settings) -> tuple[Objective, ...]:
-    """Accuracy, where nothing is said."""
+    """Accuracy, also where only costs are said."""
     for key, wrong, right in (("maximize", _COSTS, "minimize"), ("minimize", _GOALS, "maximize")):
         value = settings.value(key)
         items = value.items if isinstance(value, syntax.ListExpr) else (value,)
@@ -97,4 +96,4 @@ def _objectives(settings: Settings) -> tuple[Objective, ...]:
                 return ()
     goals = [Objective(cast(Literal["accuracy"], name), True) for name in settings.words("maximize", _GOALS)]
     costs = [Objective(cast(Literal["tokens"], name), False) for name in settings.words("minimize", _COSTS)]
-    return (*goals, *costs) or (Objective("accuracy", True),)
+    return (*(goals or [Objective("accuracy", True)]), *costs)

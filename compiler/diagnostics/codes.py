@@ -108,6 +108,25 @@ _TITLES: dict[str, str] = {
     "E642": "benchmark without questions",
     "E643": "no such benchmark",
     "E644": "field that no row has",
+    # E66: what a search is kept in
+    "E660": "search that cannot be opened",
+    "E661": "search of a newer Pnyx",
+    "E662": "search that cannot be kept up",
+    "E663": "search of something else",
+    "E664": "no search to join",
+    # E67: ablations, closed programs
+    "E671": "nothing to ablate",
+    "E672": "choice that is not one value",
+    # E68: searches
+    "E680": "no such search",
+    "E681": "search without a choice",
+    "E682": "budget too small",
+    "E683": "no configuration fits",
+    "E684": "no answer scored",
+    "E685": "search of a pipeline with a state",
+    "E690": "nothing to measure with",
+    "E691": "nothing to tune",
+    "E692": "time too short",
     # W7: warnings
     "W701": "work without effect",
     "W702": "name never used",

@@ -15,7 +15,7 @@ VLLM := .venv-vllm
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup model demo test lint types pytest test-vllm docs bench clean
+.PHONY: help setup model demo search test lint types pytest test-vllm docs bench clean
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ $(READY): pyproject.toml
 	@echo "==> torch"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH)
 	@echo "==> pnyx and its tools"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[transformers,dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[transformers,search,dev]'
 	@touch $@
 
 model: $(READY) ## fetch the small model that the demo and the tests run
@@ -43,7 +43,13 @@ demo: model ## answer ten questions with the Archon architecture on a real model
 	@$(BIN)/pnyx map examples/archon.pnyx examples/questions.jsonl --limit 10 -o demo/answers.jsonl --show
 	@echo "==> answers with everything about them: demo/answers.jsonl"
 
-test: lint types pytest ## check everything: style, imports, types, all tests
+search: model ## search the architectures that suit the real model best on two tasks: half an hour
+	@mkdir -p search
+	@for name in best_sums best_capitals; do echo "==> $$name"; \
+	    $(BIN)/pnyx search examples/two_tasks.pnyx $$name --report search/$$name --storage search/$$name.db || exit 1; done
+	@echo "==> reports: search/best_sums/report.html, search/best_capitals/report.html"
+
+test: lint types pytest test-vllm ## check everything: style, imports, types, all tests, vLLM's too
 
 lint: $(READY) ## style and import rules
 	@echo "==> ruff"
@@ -84,6 +90,6 @@ bench: model ## measure speed (minutes)
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean: ## remove everything that make made here; pulled models stay in the user's cache
-	rm -rf $(VENV) $(VLLM) demo site build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(VLLM) demo search site build dist htmlcov .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache \
 	    .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

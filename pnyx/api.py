@@ -6,22 +6,46 @@ Everything inside is asynchronous; `run` and `map` are the one synchronous way i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from pnyx.compiler.diagnostics import CompileError
 from pnyx.compiler.plan import Plan, PlanError
 from pnyx.compiler.program import Program as _Source
+from pnyx.settings import (
+    Given,
+    GivenToSearch,
+    MapSettings,
+    RunSettings,
+    SearchSettings,
+    configuration,
+    open_store_of,
+    opened_store,
+)
 
 if TYPE_CHECKING:
+    from pnyx.compiler.ablations import Kind
     from pnyx.runtime.benchmarks import Part, Report
+    from pnyx.runtime.benchmarks.sessions import Opening
     from pnyx.runtime.config import Config
     from pnyx.runtime.results import Result
+    from pnyx.runtime.search.ablation import AblationReport
+    from pnyx.runtime.search.results import SearchResult
+    from pnyx.runtime.search.search import Progress
     from pnyx.runtime.session import Session
-    from pnyx.runtime.store import CallStore
 
 __all__ = ["Pipeline", "Program", "load", "load_plan"]
 
@@ -74,22 +98,15 @@ class Program:
         split: Part = "all",
         limit: int | None = None,
         choices: Mapping[str, object] | None = None,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-        window: int | None = None,
+        **settings: Unpack[MapSettings],
     ) -> Report:
         """Evaluates a pipeline on a benchmark (the only ones, where there is one), or compares it with the pipeline
-        `against`, closing `choices`. The other arguments are those of `Pipeline`, and `split` and `limit` those of
-        `pnyx bench`. Raises CompileError and RuntimeFailure for what is wrong before anything is asked; why it ended
-        early afterwards is in the report's `stopped`."""
+        `against`, closing `choices`. `split` and `limit` are those of `pnyx bench`. Raises CompileError and
+        RuntimeFailure for what is wrong before anything is asked; why it ended early afterwards is in the report's
+        `stopped`."""
         _check_no_loop("abench")
-        settings = _Settings(engine, models, seed, window, store, budget, per_query, trust)
-        return asyncio.run(self._bench(benchmark, pipeline, against, split, limit, choices, settings))
+        given = Given(**settings)
+        return asyncio.run(self._bench(benchmark, pipeline, against, split, limit, choices, given))
 
     async def abench(
         self,
@@ -100,17 +117,9 @@ class Program:
         split: Part = "all",
         limit: int | None = None,
         choices: Mapping[str, object] | None = None,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-        window: int | None = None,
+        **settings: Unpack[MapSettings],
     ) -> Report:
-        settings = _Settings(engine, models, seed, window, store, budget, per_query, trust)
-        return await self._bench(benchmark, pipeline, against, split, limit, choices, settings)
+        return await self._bench(benchmark, pipeline, against, split, limit, choices, Given(**settings))
 
     async def _bench(
         self,
@@ -120,12 +129,10 @@ class Program:
         split: Part,
         limit: int | None,
         choices: Mapping[str, object] | None,
-        settings: _Settings,
+        settings: Given,
     ) -> Report:
         from pnyx.compiler.trials import benchmark_of, compile_trial
         from pnyx.runtime.benchmarks import Trial, load_problems, open_scoring
-        from pnyx.runtime.benchmarks.sessions import Terms, opened
-        from pnyx.runtime.budgets import parse_limits
 
         declared = benchmark_of(self._source, benchmark)
         plans = compile_trial(self._source, declared, pipeline, against, choices)
@@ -138,32 +145,125 @@ class Program:
             judge=plans.judge,
             scoring=open_scoring(declared, trust=settings.trust),
         )
-        config = _configuration(settings, self.path, [model.name for plan in trial.plans for model in plan.models])
-        terms = Terms(
-            seed=config.run.seed if settings.seed is None else settings.seed,
-            window=settings.window or config.run.window,
-            engine=settings.engine,
-            budget=parse_limits(settings.budget),
-            limits=parse_limits(settings.per_query),
-            trust=settings.trust,
+        config = configuration(settings, self.path, [model.name for plan in trial.plans for model in plan.models])
+        async with _opening(settings, config, trial.pipelines, trial.judge) as opening:
+            return await trial.run(opening)
+
+    def ablate(
+        self,
+        benchmark: str | None = None,
+        *,
+        pipeline: str | None = None,
+        kinds: Collection[Kind] | None = None,
+        split: Part = "all",
+        limit: int | None = None,
+        choices: Mapping[str, object] | None = None,
+        **settings: Unpack[MapSettings],
+    ) -> AblationReport:
+        """What each part of a pipeline earns, measured by leaving it out; closes `choices`. `kinds` are those of
+        `--only`, None all. Raises CompileError (also E671, where nothing can be left out) and RuntimeFailure for what
+        is wrong before anything is asked; why it ended early afterwards is in the report's `stopped`."""
+        _check_no_loop("aablate")
+        given = Given(**settings)
+        return asyncio.run(self._ablate(benchmark, pipeline, kinds, split, limit, choices, given))
+
+    async def aablate(
+        self,
+        benchmark: str | None = None,
+        *,
+        pipeline: str | None = None,
+        kinds: Collection[Kind] | None = None,
+        split: Part = "all",
+        limit: int | None = None,
+        choices: Mapping[str, object] | None = None,
+        **settings: Unpack[MapSettings],
+    ) -> AblationReport:
+        return await self._ablate(benchmark, pipeline, kinds, split, limit, choices, Given(**settings))
+
+    async def _ablate(
+        self,
+        benchmark: str | None,
+        pipeline: str | None,
+        kinds: Collection[Kind] | None,
+        split: Part,
+        limit: int | None,
+        choices: Mapping[str, object] | None,
+        settings: Given,
+    ) -> AblationReport:
+        from pnyx.compiler.ablations import ablations
+        from pnyx.compiler.trials import benchmark_of
+        from pnyx.runtime.search.ablation import ablation_of
+
+        declared = benchmark_of(self._source, benchmark)
+        found = ablations(self._source, pipeline, choices, kinds=kinds)
+        ablation = ablation_of(self._source, declared, found, split=split, limit=limit, trust=settings.trust)
+        config = configuration(settings, self.path, [model.name for plan in ablation.plans for model in plan.models])
+        async with _opening(settings, config, ablation.pipelines, ablation.judge) as opening:
+            return await ablation.run(opening)
+
+    @property
+    def searches(self) -> tuple[str, ...]:
+        return tuple(self._source.searches)
+
+    def search(
+        self,
+        name: str | None = None,
+        *,
+        watch: Callable[[Progress], None] | None = None,
+        **settings: Unpack[SearchSettings],
+    ) -> SearchResult:
+        """Carries out a search of the program (the only one, where there is one), or goes on with it. `budget` and
+        `per_query` go over what it says. `watch` hears how it stands. Raises CompileError and RuntimeFailure for what
+        is wrong, and where an engine fails; what was done is kept, and the same call goes on."""
+        _check_no_loop("asearch")
+        return asyncio.run(self.asearch(name, watch=watch, **settings))
+
+    async def asearch(
+        self,
+        name: str | None = None,
+        *,
+        watch: Callable[[Progress], None] | None = None,
+        **settings: Unpack[SearchSettings],
+    ) -> SearchResult:
+        from pnyx.runtime.search import require_packages
+
+        require_packages()
+        from pnyx.compiler.trials import search_of
+        from pnyx.runtime.budgets import parse_limits
+        from pnyx.runtime.engines.open import describe_models
+        from pnyx.runtime.search.course import Manner, opened_course
+        from pnyx.runtime.search.outputs import default_place, write_outputs
+        from pnyx.runtime.search.subject import Wishes, subject_of
+
+        given = GivenToSearch(**settings)
+        declared = search_of(self._source, name)
+        config = configuration(given, self.path, self._source.models)
+        wishes = Wishes(
+            budget=parse_limits(given.budget),
+            per_query=parse_limits(given.per_query),
+            algorithm=given.algorithm,
+            seed=given.seed,
+            tried=tuple(given.tried),
         )
-        async with AsyncExitStack() as stack:
-            store = await _store(settings, config)
-            if store is not None:
-                await stack.enter_async_context(store)
-            return await trial.run(await stack.enter_async_context(opened(trial, config, terms, store)))
+        subject = subject_of(self._source, declared, wishes, lambda plan: describe_models(plan, config))
+        manner = Manner(
+            place=given.storage or default_place(self.path, declared.name),
+            engine=given.engine,
+            window=given.window or config.run.window,
+            trust=given.trust,
+            new=given.new,
+            join=given.join,
+        )
+        async with opened_course(subject, manner, config, partial(open_store_of, given, config)) as course:
+            result = await course.run(watch or (lambda _: None))
+        if given.report is not None:
+            write_outputs(result, subject, Path(given.report))
+        return result
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A compiled pipeline: a frozen plan that can be run.
-
-    `engine` of the methods below runs every model on that engine (`"simulated"`); `models` binds logical models to
-    other weights: `{"small": "path/or/name"}`. `store` says where calls are kept: a file, a PostgreSQL address, or
-    `"none"`. All three go over what `pnyx.toml` says. `budget` limits the run and `per_query` each question, as
-    `["tokens=2M", "calls=500"]`; what is said there wrongly raises ValueError. `trust` lets
-    the program run the Python functions that it names.
-    """
+    """A compiled pipeline: a frozen plan that can be run."""
 
     plan: Plan
     path: Path
@@ -172,39 +272,16 @@ class Pipeline:
     def digest(self) -> str:
         return self.plan.digest
 
-    def run(
-        self,
-        question: str,
-        *,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-    ) -> Result:
+    def run(self, question: str, **settings: Unpack[RunSettings]) -> Result:
         """Answers one question. What goes wrong with it is in the result's `error`; an engine or a store that cannot be
         opened raises RuntimeFailure."""
         _check_no_loop("arun")
-        settings = _Settings(engine, models, seed, None, store, budget, per_query, trust)
-        return asyncio.run(self._answer(question, settings))
+        return asyncio.run(self._answer(question, Given(**settings)))
 
-    async def arun(
-        self,
-        question: str,
-        *,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-    ) -> Result:
-        return await self._answer(question, _Settings(engine, models, seed, None, store, budget, per_query, trust))
+    async def arun(self, question: str, **settings: Unpack[RunSettings]) -> Result:
+        return await self._answer(question, Given(**settings))
 
-    async def _answer(self, question: str, settings: _Settings) -> Result:
+    async def _answer(self, question: str, settings: Given) -> Result:
         async with self._session(settings) as session:
             return await session.run(question)
 
@@ -213,45 +290,29 @@ class Pipeline:
         rows: Iterable[str | Mapping[str, object]],
         *,
         field: str | None = None,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-        window: int | None = None,
+        **settings: Unpack[MapSettings],
     ) -> Generator[Result, None, None]:
         """Answers rows in their order, streaming. A row is a question, or a mapping like a line of JSONL with the
-        question in `field`. `window`: rows in flight at once. What goes wrong with a row is in its result; engines are
-        opened for the first result, closed after the last one or with `close`. Raises BudgetReached after the last
-        complete result where the budget does not reach to the end."""
+        question in `field`. What goes wrong with a row is in its result; engines are opened for the first result,
+        closed after the last one or with `close`. Raises BudgetReached after the last complete result where the budget
+        does not reach to the end."""
         _check_no_loop("amap")
         _check_rows(rows)
-        return _drain(
-            self._results(rows, field, _Settings(engine, models, seed, window, store, budget, per_query, trust))
-        )
+        return _drain(self._results(rows, field, Given(**settings)))
 
     def amap(
         self,
         rows: Iterable[str | Mapping[str, object]],
         *,
         field: str | None = None,
-        engine: str | None = None,
-        models: Mapping[str, str] | None = None,
-        seed: int | None = None,
-        store: str | None = None,
-        budget: Sequence[str] = (),
-        per_query: Sequence[str] = (),
-        trust: bool = False,
-        window: int | None = None,
+        **settings: Unpack[MapSettings],
     ) -> AsyncGenerator[Result, None]:
         """The same for `async for`. Where it is left early, `contextlib.aclosing` closes the engines at once."""
         _check_rows(rows)
-        return self._results(rows, field, _Settings(engine, models, seed, window, store, budget, per_query, trust))
+        return self._results(rows, field, Given(**settings))
 
     async def _results(
-        self, rows: Iterable[str | Mapping[str, object]], field: str | None, settings: _Settings
+        self, rows: Iterable[str | Mapping[str, object]], field: str | None, settings: Given
     ) -> AsyncGenerator[Result, None]:
         from pnyx.runtime.rows import as_rows
 
@@ -263,18 +324,18 @@ class Pipeline:
                 yield result
 
     @asynccontextmanager
-    async def _session(self, settings: _Settings) -> AsyncIterator[Session]:
+    async def _session(self, settings: Given) -> AsyncIterator[Session]:
         from pnyx.runtime.budgets import parse_limits
         from pnyx.runtime.engines.open import describe_models, open_engines
         from pnyx.runtime.externs import load_externs
         from pnyx.runtime.session import Session
 
-        config = _configuration(settings, self.path, [model.name for model in self.plan.models])
+        config = configuration(settings, self.path, [model.name for model in self.plan.models])
         budget, limits = parse_limits(settings.budget), parse_limits(settings.per_query)
         externs = load_externs(self.plan, trust=settings.trust)
         engines = open_engines(self.plan, config, engine=settings.engine)
         async with AsyncExitStack() as opened:
-            store = await _store(settings, config)
+            store = await opened_store(settings, config)
             if store is not None:
                 await opened.enter_async_context(store)
             await opened.enter_async_context(engines)
@@ -293,32 +354,27 @@ class Pipeline:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """How a pipeline is run; None leaves it to `pnyx.toml`."""
+@asynccontextmanager
+async def _opening(
+    settings: Given, config: Config, pipelines: Sequence[Plan], judge: Plan | None
+) -> AsyncIterator[Opening]:
+    """The engines and the store for these plans."""
+    from pnyx.runtime.benchmarks.sessions import Terms, opened
+    from pnyx.runtime.budgets import parse_limits
 
-    engine: str | None
-    models: Mapping[str, str] | None
-    seed: int | None
-    window: int | None
-    store: str | None
-    budget: Sequence[str]
-    per_query: Sequence[str]
-    trust: bool
-
-
-def _configuration(settings: _Settings, path: Path, known: Sequence[str]) -> Config:
-    from pnyx.runtime.config import load_config, override
-
-    bindings: Sequence[str] = [f"{name}={id}" for name, id in (settings.models or {}).items()]
-    return override(load_config(None, near=path), bindings, known=known)
-
-
-async def _store(settings: _Settings, config: Config) -> CallStore | None:
-    from pnyx.runtime.store import default_store, open_store
-
-    place = settings.store or config.store.place or default_store()
-    return await asyncio.to_thread(open_store, place, config.store.size)
+    terms = Terms(
+        seed=config.run.seed if settings.seed is None else settings.seed,
+        window=settings.window or config.run.window,
+        engine=settings.engine,
+        budget=parse_limits(settings.budget),
+        limits=parse_limits(settings.per_query),
+        trust=settings.trust,
+    )
+    async with AsyncExitStack() as stack:
+        store = await opened_store(settings, config)
+        if store is not None:
+            await stack.enter_async_context(store)
+        yield await stack.enter_async_context(opened(pipelines, config, terms, store, judge=judge))
 
 
 def _check_rows(rows: object) -> None:

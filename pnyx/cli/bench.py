@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pnyx.runtime.benchmarks import Outcome, Problems, Report, Trial, Watch
     from pnyx.runtime.config import Config
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "exit_of", "print_problems", "run"]
 
 _FAULTS_SHOWN = 5
 _PLACES_SHOWN = 3
@@ -46,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the questions that a search may see, those that it may not, or all; default: all",
     )
     parser.add_argument("--limit", metavar="N", type=positive, help="only N of the questions")
-    parser.add_argument("--window", metavar="N", type=positive, help="questions in flight at once; default: 32")
+    parser.add_argument(
+        "--window",
+        metavar="N",
+        type=positive,
+        help="questions in flight at once; default: 32, or 512 where models take turns in memory",
+    )
     parser.add_argument("--worst", metavar="N", type=_shown, default=10, help="show so many of the worst answers")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("-o", "--output", metavar="OUT", help="a line of JSON for every question and pipeline")
@@ -58,7 +63,7 @@ def _shown(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     trial, config = _prepare(options)
-    _print_problems(trial.problems)
+    print_problems(trial.problems)
     report, interruption = asyncio.run(_bench(options, trial, config))
     if options.output:
         write_text(options.output, report.to_jsonl())
@@ -75,7 +80,8 @@ def run(options: argparse.Namespace) -> int:
         return interruption.exit
     if report.stopped is not None:
         raise report.stopped
-    return _exit(report)
+    outcomes = [outcome for evaluation in report.evaluations for outcome in evaluation.outcomes]
+    return exit_of(outcomes, report.problems)
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Trial, Config]:
@@ -125,7 +131,8 @@ async def _bench(options: argparse.Namespace, trial: Trial, config: Config) -> t
             await stack.enter_async_context(store)
         if interactive(sys.stderr):
             print("opening the engine …", end="\r", file=sys.stderr, flush=True)
-        opener = await stack.enter_async_context(opened(trial, config, terms, store))
+        opening = opened(trial.pipelines, config, terms, store, judge=trial.judge)
+        opener = await stack.enter_async_context(opening)
         if interactive(sys.stderr):
             print("\033[K", end="", file=sys.stderr, flush=True)
         with draining(trial.drain) as interruption, counting(trial.benchmark.name, trial.steps) as advance:
@@ -141,7 +148,7 @@ def _watching(advance: Callable[[str], None]) -> Watch:
     return watch
 
 
-def _print_problems(problems: Problems) -> None:
+def print_problems(problems: Problems) -> None:
     """What is wrong with rows, which does not stop the others."""
     from pnyx.compiler.diagnostics import Diagnostic
 
@@ -183,10 +190,10 @@ def _print_failures(report: Report) -> None:
         print(f"{len(reasons) - _FAULTS_SHOWN} more kinds of failure: see them with `-o`", file=sys.stderr)
 
 
-def _exit(report: Report) -> int:
-    outcomes = [outcome for evaluation in report.evaluations for outcome in evaluation.outcomes]
+def exit_of(outcomes: Sequence[Outcome], problems: Problems) -> int:
+    """4 where engines failed on everything, 1 where something could not be scored or read."""
     unscored = [outcome.error.code for outcome in outcomes if outcome.score is None and outcome.error is not None]
     if unscored:
         gone = len(unscored) == len(outcomes) and all(exit_code(code) == EXIT_ENGINE for code in unscored)
         return EXIT_ENGINE if gone else EXIT_USER
-    return EXIT_USER if report.problems.faults else 0
+    return EXIT_USER if problems.faults else 0

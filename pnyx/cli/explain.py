@@ -1,4 +1,4 @@
-"""`pnyx explain`: what a pipeline will cost, node by node, before it runs."""
+"""`pnyx explain`: what a pipeline will cost, node by node, before it runs; with `--space` its open choices."""
 
 from __future__ import annotations
 
@@ -26,10 +26,16 @@ _FIRST_FIGURE = 3  # what stands in the columns before is text
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan_arguments(parser)
     add_binding_arguments(parser)
+    parser.add_argument("--space", action="store_true", help="show the open choices and how many points they make")
+    parser.add_argument("--search", metavar="NAME", help="with `--space`: the pipelines and limits of this search")
     parser.add_argument("--json", action="store_true", help="print the estimates as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.space or options.search is not None:
+        from pnyx.cli.space import print_space
+
+        return print_space(options)
     from pnyx.compiler.cost import estimate, to_json
 
     program = load_program(options)

@@ -51,7 +51,7 @@ def exit_code(code: str) -> int:
 
     if code in ENGINE_CODES:
         return EXIT_ENGINE
-    return {"E615": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
+    return {"E615": EXIT_ENGINE, "E662": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
 
 
 def as_diagnostic(error: Exception) -> Diagnostic | None:

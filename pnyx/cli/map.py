@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +25,7 @@ from pnyx.cli.profiles import add_to_profile, load_profile, profile_path
 from pnyx.cli.progress import counting
 from pnyx.cli.resume import ResultsFile
 from pnyx.cli.running import add_running_arguments, chosen_seed, open_session, positive
-from pnyx.cli.summary import print_simulated, print_summary
+from pnyx.cli.summary import print_simulated, print_summary, print_turns
 from pnyx.cli.terminal import count, interactive
 from pnyx.cli.tracing import add_trace_argument, recording, trace_path
 
@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rows", metavar="ROWS", help='a file of lines {"question": "…"}; `-`: standard input')
     parser.add_argument("-o", "--output", metavar="OUT", default="-", help="for the results; default: standard output")
     parser.add_argument("--field", metavar="NAME", help="the field of a row that holds the question")
-    parser.add_argument("--window", metavar="N", type=positive, help="questions in flight at once; default: 32")
+    parser.add_argument(
+        "--window",
+        metavar="N",
+        type=positive,
+        help="questions in flight at once; default: 32, or 512 where models take turns",
+    )
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N rows")
     parser.add_argument("--show", action="store_true", help="print questions and answers as text, to be read")
     parser.add_argument("--overwrite", action="store_true", help="start over, whatever OUT holds")
@@ -56,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @dataclass(slots=True)
 class _Account:
     """One run: what is to be done, and what was done so far. `started` when the engines were open; `before`
-    counts the rows that an earlier run did."""
+    counts the rows that an earlier run did. `session`: once it was open."""
 
     plan: Plan
     config: Config
@@ -66,6 +71,7 @@ class _Account:
     started: float | None = None
     before: int = 0
     failed_before: int = 0
+    session: Session | None = None
 
     def add(self, result: Result) -> None:
         self.summary.add(result)
@@ -112,7 +118,7 @@ async def _map(options: argparse.Namespace, account: _Account, stream: BinaryIO)
             recording(options, account.plan, account.config, session, goes_on=account.before > 0) as recorded,
         ):
             to_do = output.rows(rows) if isinstance(output, ResultsFile) else rows
-            account.started = perf_counter()
+            account.started, account.session = perf_counter(), session
             mapped = session.map(to_do if stream.seekable() else in_thread(to_do), first=account.before)
             with _bar(options, account) as advance:
                 async with aclosing(mapped) as results:
@@ -164,6 +170,9 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
     if summary.simulated:
         print_simulated()
     print_summary(summary, account.unread, seconds, predicted)
+    assert account.session is not None, "it was open when the run began"
+    stays = account.session.stays
+    print_turns(stays, account.session.window)
     if options.output != "-":
         before = f", {account.before} of them from before" if account.before else ""
         print(f"{count(summary.examples + account.before, 'result')} in {options.output}{before}", file=sys.stderr)
@@ -172,6 +181,7 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
             "wall_seconds": round(seconds, 6),
             "unread_by_operator": dict(sorted(account.unread.items())),
             "predicted_per_question": to_json(plan, predicted)["total"],
+            "brought_in": [asdict(model) for model in stays],
         }
         write_text(options.summary_json, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 

@@ -20,16 +20,27 @@ if TYPE_CHECKING:
     from pnyx.runtime.config import Config
     from pnyx.runtime.session import Session
 
-__all__ = ["add_running_arguments", "chosen_seed", "open_session", "positive"]
+__all__ = [
+    "add_asking_arguments", "add_running_arguments", "add_seed_and_trust", "chosen_seed", "open_session", "positive",
+]  # fmt: skip
 
 
 def add_running_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan_arguments(parser)
+    add_asking_arguments(parser)
+
+
+def add_asking_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that do not say what is run."""
     add_binding_arguments(parser)
-    parser.add_argument("--seed", metavar="N", type=_seed, help="another seed, other samples; default: 0")
-    parser.add_argument("--trust", action="store_true", help="run the Python functions that the program names")
+    add_seed_and_trust(parser)
     add_store_argument(parser)
     add_limit_arguments(parser)
+
+
+def add_seed_and_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", metavar="N", type=_seed, help="another seed, other samples; default: 0")
+    parser.add_argument("--trust", action="store_true", help="run the Python functions that the program names")
 
 
 def positive(text: str) -> int:

@@ -64,9 +64,13 @@ class Trial:
     _stopped: RuntimeFailure | None = field(default=None, init=False)
 
     @property
+    def pipelines(self) -> tuple[Plan, ...]:
+        """The plans that answer."""
+        return tuple(plan for plan in (self.plan, self.against, self.baseline) if plan is not None)
+
+    @property
     def plans(self) -> tuple[Plan, ...]:
-        given = (self.plan, self.against, self.baseline, self.judge)
-        return tuple(plan for plan in given if plan is not None)
+        return self.pipelines if self.judge is None else (*self.pipelines, self.judge)
 
     @property
     def steps(self) -> int:

@@ -62,7 +62,8 @@ def trial_of(name: str, against: str | None = None) -> Trial:
 
 async def run(trial: Trial, watch: Callable[..., None], window: int = 2) -> Report:
     terms = Terms(seed=0, window=window, engine="simulated", budget=Limits(), limits=Limits(), trust=False)
-    async with opened(trial, load_config(None, near=Path("p.pnyx")), terms, None) as opener:
+    config = load_config(None, near=Path("p.pnyx"))
+    async with opened(trial.pipelines, config, terms, None, judge=trial.judge) as opener:
         return await trial.run(opener, watch)
 
 

@@ -47,7 +47,7 @@ def test_package_holds_a_link_to_each_folder(name: str) -> None:
 
 def test_package_holds_nothing_else() -> None:
     held = {path.relative_to(ROOT / "pnyx").parts[0] for path in files() if path.is_relative_to(ROOT / "pnyx")}
-    assert held == {"__init__.py", "__main__.py", "api.py", "py.typed", "cli", *PACKAGES}
+    assert held == {"__init__.py", "__main__.py", "api.py", "settings.py", "py.typed", "cli", *PACKAGES}
 
 
 @pytest.mark.parametrize("name", PACKAGES)

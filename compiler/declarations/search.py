@@ -17,7 +17,7 @@ Algorithm = Literal["rms", "tpe", "random", "grid"]
 
 SEARCH_KEYS: Final = (
     "pipeline", "benchmark", "maximize", "minimize", "budget", "per query", "algorithm", "seed", "baseline",
-    "held out", "workers",
+    "held out",
 )  # fmt: skip
 _ALGORITHMS: Final = ("rms", "tpe", "random", "grid")
 _GOALS: Final = ("accuracy",)
@@ -47,7 +47,6 @@ class Search:
     seed: int
     baselines: tuple[str, ...]
     held_out: float | None
-    workers: int
     span: Span = field(compare=False, repr=False)
 
 
@@ -71,7 +70,6 @@ def read_search(settings: Settings) -> Search | None:
         seed=settings.whole("seed", 0, LARGEST) or 0,
         baselines=settings.declared("baseline", syntax.PipelineDecl, "pipeline"),
         held_out=settings.number("held out", 0, 0.99),
-        workers=settings.whole("workers", 1, 1024) or 1,
         span=declaration.name_span,
     )
     return found if settings.sound else None

@@ -22,8 +22,8 @@ __all__ = ["ALPHA", "FEWEST", "paired_estimate", "raced_out"]
 Scores = NDArray[np.float64]
 
 ALPHA: Final = 0.3
-"""How often a point that is as good as its rival may be given up: dear enough to keep most of them, and cheap enough
-that one that is ten points worse leaves after a quarter of 200 questions."""
+"""How often a point that is as good as its rival may be given up, at most. High, since a good point that is lost has
+neighbours, and one that is no better costs a full evaluation to keep."""
 FEWEST: Final = 20
 """Questions that both answered before anything is given up."""
 

@@ -295,7 +295,7 @@ def test_a_search_with_every_setting() -> None:
     text = (
         "pipeline = [main]\nbenchmark = b\nmaximize = accuracy\nminimize = [tokens, money]\n"
         "budget = [2M tokens, $5, 1h]\nper query = 20 calls\nalgorithm = tpe\nseed = 4\nbaseline = main\n"
-        "held out = 0.25\nworkers = 2"
+        "held out = 0.25"
     )
     program = Program.parse(_search(text))
     assert program.check() == ()
@@ -304,7 +304,7 @@ def test_a_search_with_every_setting() -> None:
     assert search.objectives == (Objective("accuracy", True), Objective("tokens", False), Objective("money", False))
     assert search.budget == Limits(tokens=2_000_000, money=5, seconds=3600)
     assert search.per_query == Limits(calls=20)
-    assert (search.algorithm, search.seed, search.held_out, search.workers) == ("tpe", 4, 0.25, 2)
+    assert (search.algorithm, search.seed, search.held_out) == ("tpe", 4, 0.25)
 
 
 def test_a_search_with_several_baselines() -> None:
@@ -317,7 +317,7 @@ def test_what_a_search_does_when_nothing_is_said() -> None:
     search = Program.parse(_search(LEAST)).searches["s"]
     assert search.objectives == (Objective("accuracy", True),)
     assert (search.algorithm, search.seed, search.baselines) == ("rms", 0, ())
-    assert (search.held_out, search.workers) == (None, 1)
+    assert search.held_out is None
     assert search.per_query == NO_LIMITS
 
 
@@ -343,7 +343,7 @@ def test_what_a_search_does_when_nothing_is_said() -> None:
         (f"{LEAST}minimize = 3", [("E301", "3")]),
         (f"{LEAST}algorithm = [rms, tpe]", [("E301", "[rms, tpe]")]),
         (f"{LEAST}algorithm = rsm", [("E401", "rsm")]),
-        (f"{LEAST}workers = 0\nheld out = 1", [("E401", "0"), ("E401", "1")]),
+        (f"{LEAST}held out = 1", [("E401", "1")]),
         (f"{LEAST}per_query = 20 calls", [("E209", "per_query")]),
     ],
 )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pnyx.compiler.limits import Limits
     from pnyx.compiler.plan import Plan, PlanModel
     from pnyx.compiler.program import Program
-    from pnyx.runtime.search.census import Census
-    from pnyx.runtime.search.program_space import ProgramSpace
     from pnyx.runtime.search.space import Parameter
+    from pnyx.runtime.search.spaces.census import Census
+    from pnyx.runtime.search.spaces.program_space import ProgramSpace
 
 __all__ = ["print_space"]
 
@@ -32,7 +32,7 @@ _SHOWN_OPTIONS = 12
 
 
 def print_space(options: argparse.Namespace) -> int:
-    from pnyx.runtime.search.census import census_of, to_data
+    from pnyx.runtime.search.spaces.census import census_of, to_data
 
     program = load_program(options)
     if program is None:
@@ -61,7 +61,7 @@ def _space(options: argparse.Namespace, program: Program) -> ProgramSpace:
     from pnyx.compiler.limits import NO_LIMITS
     from pnyx.compiler.trials import search_of
     from pnyx.runtime.engines.open import describe_models
-    from pnyx.runtime.search.program_space import ProgramSpace
+    from pnyx.runtime.search.spaces.program_space import ProgramSpace
 
     declared: Search | None = None
     if options.search is not None or (options.pipeline is None and len(program.pipelines) != 1):

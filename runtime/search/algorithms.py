@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pnyx.runtime.budgets import Limits
+from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.search.reach import affordable
-from pnyx.runtime.search.rms import RMS
+from pnyx.runtime.search.strategies.front import FrontRMS
+from pnyx.runtime.search.strategies.rms import RMS
 from pnyx.runtime.search.strategy import Strategy
 from pnyx.runtime.search.subject import Subject
 
@@ -34,8 +35,11 @@ def choose(subject: Subject, budget: Limits) -> Choice:
 def _strategy(algorithm: str, subject: Subject) -> Strategy:
     space, seed, given = subject.space, subject.seed, subject.tried
     if algorithm == "rms":
+        costs = tuple(KINDS.index(o.metric) for o in subject.declared.objectives if o.metric != "accuracy")
+        if costs:
+            return FrontRMS(space, seed=seed, costs=costs, given=given)
         return RMS(space, seed=seed, given=given)
-    from pnyx.runtime.search.optuna_strategies import TPE, Grid, Random
+    from pnyx.runtime.search.strategies.optuna_strategies import TPE, Grid, Random
 
     match algorithm:
         case "tpe":

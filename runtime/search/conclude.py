@@ -15,9 +15,7 @@ import numpy as np
 
 from pnyx.runtime.budgets import Limits
 from pnyx.runtime.search.amounts import amounts, mean_amounts
-from pnyx.runtime.search.beliefs import Beliefs, believe
-from pnyx.runtime.search.book import Book
-from pnyx.runtime.search.choice_effects import UNIFORM_POINTS, choice_effects
+from pnyx.runtime.search.book.book import Book
 from pnyx.runtime.search.debias import debias
 from pnyx.runtime.search.results import (
     Amounts,
@@ -32,9 +30,11 @@ from pnyx.runtime.search.results import (
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.search import Driver, history_of, raced_out_points
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.beliefs import Beliefs, believe
+from pnyx.runtime.search.strategies.choice_effects import UNIFORM_POINTS, choice_effects
+from pnyx.runtime.search.strategies.surrogate import Encoding
 from pnyx.runtime.search.strategy import Origin, Standing
 from pnyx.runtime.search.subject import Subject, options_of
-from pnyx.runtime.search.surrogate import Encoding
 
 __all__ = ["Ended", "conclude"]
 

@@ -21,12 +21,12 @@ from pnyx.runtime.benchmarks import Comparison, Problem
 from pnyx.runtime.benchmarks.statistics import interval_of
 from pnyx.runtime.errors import BudgetReached
 from pnyx.runtime.search.amounts import mean_amounts
-from pnyx.runtime.search.book import Book
+from pnyx.runtime.search.book.book import Book
 from pnyx.runtime.search.evaluate import Drained, Evaluator
-from pnyx.runtime.search.program_space import ProgramSpace
 from pnyx.runtime.search.results import Confirmation, Confirmed, Gain
 from pnyx.runtime.search.rows import Settled
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces.program_space import ProgramSpace
 from pnyx.runtime.search.subject import Subject, options_of
 
 __all__ = ["BLOCK", "Contestant", "Role", "concluded", "confirm", "contestants_of", "fresh_seed", "significant"]

@@ -21,11 +21,11 @@ from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.config import Config
 from pnyx.runtime.search.algorithms import Choice, choose
 from pnyx.runtime.search.amounts import amounts, less
-from pnyx.runtime.search.book import Book, open_book
+from pnyx.runtime.search.book.book import Book, open_book
+from pnyx.runtime.search.book.ledger import Ledger, LedgerPurse
 from pnyx.runtime.search.conclude import Ended, conclude
 from pnyx.runtime.search.confirm import confirm, contestants_of, fresh_seed
 from pnyx.runtime.search.evaluate import Drained, Evaluator
-from pnyx.runtime.search.ledger import Ledger, LedgerPurse
 from pnyx.runtime.search.mirroring import Mirror
 from pnyx.runtime.search.reach import KEPT, Least, check_reach, kept_of, least_of, share
 from pnyx.runtime.search.results import Amounts, Confirmation, SearchResult

@@ -16,11 +16,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pnyx.runtime.search.beliefs import EVIDENCE
-from pnyx.runtime.search.effects import estimate_effects, responses
 from pnyx.runtime.search.results import Estimated
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.beliefs import EVIDENCE
+from pnyx.runtime.search.strategies.effects import estimate_effects, responses
 
 __all__ = ["debias"]
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pnyx.runtime.search.amounts import mean_amounts
-from pnyx.runtime.search.book import Book, Task
+from pnyx.runtime.search.book.book import Book, Task
+from pnyx.runtime.search.book.studies import Direction, FinishedTrial, StudyMirror
 from pnyx.runtime.search.race import paired_estimate
 from pnyx.runtime.search.rows import Rows
-from pnyx.runtime.search.studies import Direction, FinishedTrial, StudyMirror
 from pnyx.runtime.search.subject import Subject
 
 __all__ = ["Mirror"]

@@ -13,8 +13,8 @@ from itertools import islice
 from pnyx.compiler.cost.interval import show_number
 from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.search.failures import BudgetTooSmall
-from pnyx.runtime.search.program_space import ProgramSpace
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces.program_space import ProgramSpace
 
 __all__ = ["KEPT", "Least", "affordable", "check_reach", "kept_of", "least_of", "share"]
 

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 from pnyx.runtime.budgets import Limits
 from pnyx.runtime.errors import BudgetReached
 from pnyx.runtime.search.amounts import added, amounts, summed_amounts
-from pnyx.runtime.search.book import Book, Task
+from pnyx.runtime.search.book.book import Book, Task
 from pnyx.runtime.search.evaluate import Drained, Evaluator
 from pnyx.runtime.search.race import raced_out
 from pnyx.runtime.search.results import Amounts, Round
@@ -102,7 +102,8 @@ class Driver:
         except BudgetReached as reached:
             self.read()
             self._tell(self._book.tasks(), self.rows)
-            return f"the budget for searching is spent: {reached.message}"
+            over = self._time_is_over()
+            return f"the budget for searching is spent: {over or reached.message}"
 
     def read(self) -> None:
         """Brings the rows up to date."""
@@ -204,8 +205,13 @@ class Driver:
         return raced_out(self.rows.scores(point), self.rows.scores(rival))
 
     def _check_time(self) -> None:
-        if self._limits.seconds is not None and self._book.seconds >= self._limits.seconds:
-            raise BudgetReached(f"{self._limits.show('seconds')} are over")
+        if (over := self._time_is_over()) is not None:
+            raise BudgetReached(over)
+
+    def _time_is_over(self) -> str | None:
+        if self._limits.seconds is None or self._book.seconds < self._limits.seconds:
+            return None
+        return f"{self._limits.show('seconds')} are over"
 
     # Meters
 

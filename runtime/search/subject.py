@@ -24,9 +24,9 @@ from pnyx.compiler.trials import compile_trial
 from pnyx.runtime.benchmarks import Problem, Problems, load_problems
 from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.search.failures import NothingFeasible, NothingToSearch, NotIndependent
-from pnyx.runtime.search.program_space import PIPELINE, Currency, ProgramSpace
 from pnyx.runtime.search.results import Infeasible
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces.program_space import PIPELINE, Currency, ProgramSpace
 
 __all__ = ["Subject", "Wishes", "options_of", "subject_of"]
 

@@ -12,7 +12,7 @@ import pytest
 import pnyx
 from pnyx.runtime.search import course
 from pnyx.runtime.search.algorithms import Choice
-from pnyx.runtime.search.book import Book
+from pnyx.runtime.search.book.book import Book
 from pnyx.runtime.search.results import SearchResult
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from search.worlds import Toy
 
-from pnyx.runtime.search.acquisition import Sampler, expected_improvement
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.acquisition import Sampler, expected_improvement
 
 
 class Large(Toy):

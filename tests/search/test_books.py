@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnyx.runtime.search.book import Book, open_book
+from pnyx.runtime.search.book.book import Book, open_book
 from pnyx.runtime.search.rows import Rows, Settled
 from pnyx.runtime.search.space import Point
 from pnyx.runtime.search.strategy import Proposal
@@ -34,7 +34,7 @@ def opened(place: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opening]:
         def another(*, lease: float = 30.0, elsewhere: bool = False) -> Book:
             with monkeypatch.context() as patch:
                 if elsewhere:
-                    patch.setattr("pnyx.runtime.search.worker.this_process", lambda: "another machine 7 9")
+                    patch.setattr("pnyx.runtime.search.book.worker.this_process", lambda: "another machine 7 9")
                 book = open_book(place, "best", {"seed": 1}, lease=lease)
             books.callback(book.close)
             return book
@@ -162,7 +162,7 @@ def test_who_was_taken_for_dead_and_was_not_enters_anew(opened: Opening, monkeyp
     asleep.take()
     was = asleep.worker.number
     book = opened()
-    monkeypatch.setattr("pnyx.runtime.search.leases.is_gone", lambda process: process.startswith("another"))
+    monkeypatch.setattr("pnyx.runtime.search.book.leases.is_gone", lambda process: process.startswith("another"))
     book.worker._sweep()
     assert numbers(book, taken=False) == [0]
     assert [task.number for task in asleep.take()] == [0]
@@ -186,8 +186,8 @@ def test_the_clock_goes_while_somebody_is_at_work(place: str, monkeypatch: pytes
         def monotonic() -> float:
             return now
 
-    monkeypatch.setattr("pnyx.runtime.search.worker.time", Clock)
-    monkeypatch.setattr("pnyx.runtime.search.worker._BEAT_SECONDS", 1000.0)
+    monkeypatch.setattr("pnyx.runtime.search.book.worker.time", Clock)
+    monkeypatch.setattr("pnyx.runtime.search.book.worker._BEAT_SECONDS", 1000.0)
 
     def opened_book() -> Book:
         return open_book(place, "best", {}, lease=10_000.0)

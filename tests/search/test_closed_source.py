@@ -16,8 +16,8 @@ from pnyx.compiler.diagnostics import CompileError, Diagnostics
 from pnyx.compiler.format import format_source
 from pnyx.compiler.program import Program
 from pnyx.compiler.source import Source
-from pnyx.runtime.search.program_space import ProgramSpace
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces.program_space import ProgramSpace
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 

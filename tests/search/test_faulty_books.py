@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import event, text
 
 from pnyx.runtime.errors import PackageMissing
-from pnyx.runtime.search import tables
-from pnyx.runtime.search.book import open_book
-from pnyx.runtime.search.book_failures import BookFailure, BookNewer, BookUnusable, NoSearch, OtherSearch
-from pnyx.runtime.search.places import Place, parse_place
+from pnyx.runtime.search.book import tables
+from pnyx.runtime.search.book.book import open_book
+from pnyx.runtime.search.book.failures import BookFailure, BookNewer, BookUnusable, NoSearch, OtherSearch
+from pnyx.runtime.search.book.places import Place, parse_place
+from pnyx.runtime.search.book.tables import Database
 from pnyx.runtime.search.rows import Rows, Settled
 from pnyx.runtime.search.strategy import Proposal
-from pnyx.runtime.search.tables import Database
 
 NOTHING = (0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from search.worlds import Toy, ask, drive
 
-from pnyx.runtime.search.front import TOKENS, FrontRMS
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.front import TOKENS, FrontRMS
 from pnyx.runtime.search.strategy import Stop
 
 

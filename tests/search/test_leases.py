@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pnyx.runtime.search import leases
-from pnyx.runtime.search.leases import Sign, Watch, is_gone, this_process
+from pnyx.runtime.search.book import leases
+from pnyx.runtime.search.book.leases import Sign, Watch, is_gone, this_process
 
 
 def test_only_a_sign_that_stands_still_for_the_lease_is_of_a_dead_worker() -> None:
@@ -38,7 +38,7 @@ def test_who_was_stopped_itself_takes_nobody_for_dead() -> None:
 @pytest.mark.skipif(not this_process(), reason="the system has no /proc")
 def test_a_process_that_is_over_is_gone_at_once() -> None:
     assert not is_gone(this_process())
-    ask = "from pnyx.runtime.search.leases import this_process; print(this_process(), flush=True); input()"
+    ask = "from pnyx.runtime.search.book.leases import this_process; print(this_process(), flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
         assert it.stdout is not None
         process = it.stdout.readline().strip()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from pnyx.runtime.budgets import Charge, Limits
-from pnyx.runtime.search.book import Book, open_book
-from pnyx.runtime.search.claiming import LedgerClaim
-from pnyx.runtime.search.ledger import Ledger, LedgerPurse
+from pnyx.runtime.search.book.book import Book, open_book
+from pnyx.runtime.search.book.claiming import LedgerClaim
+from pnyx.runtime.search.book.ledger import Ledger, LedgerPurse
 
 
 def charge(calls: float = 1.0, tokens: float = 0.0) -> Charge:
@@ -175,7 +175,7 @@ async def test_samples_that_were_not_drawn_after_all_are_free_at_once(place: str
 async def test_what_a_dead_worker_had_set_aside_is_lost_and_its_samples_are_free(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pnyx.runtime.search.worker.this_process", lambda: "another machine 7 9")
+    monkeypatch.setattr("pnyx.runtime.search.book.worker.this_process", lambda: "another machine 7 9")
     async with ledgers(place) as [(killed, ledger)]:
         purse = LedgerPurse(ledger, Limits(tokens=100))
         drawing = Asking(purse, 60, [b"a"])

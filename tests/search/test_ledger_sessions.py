@@ -19,8 +19,8 @@ from pnyx.runtime.errors import BudgetReached, RuntimeFailure
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.results import Result
 from pnyx.runtime.rows import Row
-from pnyx.runtime.search.book import Book, open_book
-from pnyx.runtime.search.ledger import Ledger, LedgerPurse
+from pnyx.runtime.search.book.book import Book, open_book
+from pnyx.runtime.search.book.ledger import Ledger, LedgerPurse
 from pnyx.runtime.session import Session
 from pnyx.runtime.store import CallStore, open_backend
 from tests.runtime.scripted import ScriptedEngine, ask, plan_of, prompt_of, sample

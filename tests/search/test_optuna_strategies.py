@@ -8,11 +8,11 @@ import optuna
 import pytest
 from search.worlds import Forgetful, Toy, ask, drive
 
-from pnyx.runtime.search.optuna_strategies import TPE, Grid, Random, Sampled
 from pnyx.runtime.search.race import raced_out
-from pnyx.runtime.search.racing import Racing
 from pnyx.runtime.search.rows import Rows, Settled
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.optuna_strategies import TPE, Grid, Random, Sampled
+from pnyx.runtime.search.strategies.racing import Racing
 from pnyx.runtime.search.strategy import Stop
 
 KINDS = (TPE, Random, Grid)

@@ -16,10 +16,10 @@ from pnyx.compiler.limits import Limits
 from pnyx.compiler.plan import PlanModel
 from pnyx.compiler.program import Program
 from pnyx.runtime.errors import ConfigurationError
-from pnyx.runtime.search import choice_tree
-from pnyx.runtime.search.census import census_of, to_data
-from pnyx.runtime.search.program_space import PIPELINE, ProgramSpace
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces import choice_tree
+from pnyx.runtime.search.spaces.census import census_of, to_data
+from pnyx.runtime.search.spaces.program_space import PIPELINE, ProgramSpace
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 TWO = f"""{MODELS}

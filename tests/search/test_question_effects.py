@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from search.worlds import Toy, ask
 
-from pnyx.runtime.search.effects import estimate_effects, responses
 from pnyx.runtime.search.rows import Rows, Settled
+from pnyx.runtime.search.strategies.effects import estimate_effects, responses
 
 NAN = float("nan")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from search.worlds import Forgetful, Toy, ask, drive
 
-from pnyx.runtime.search.rms import RMS
 from pnyx.runtime.search.rows import Rows, Settled
+from pnyx.runtime.search.strategies.rms import RMS
 from pnyx.runtime.search.strategy import Proposal, Stop
 
 

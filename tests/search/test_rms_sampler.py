@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 from search.worlds import Toy, ask
 
-from pnyx.runtime.search.learned_space import LearnedSpace, levels, nearest_level
-from pnyx.runtime.search.sampler import RMSSampler
+from pnyx.runtime.search.strategies.learned_space import LearnedSpace, levels, nearest_level
+from pnyx.runtime.search.strategies.sampler import RMSSampler
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from search.spaces import MODELS, program
 
 from pnyx.runtime.engines.simulated import SimulatedEngine
 from pnyx.runtime.rows import Row
-from pnyx.runtime.search.program_space import ProgramSpace
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.spaces.program_space import ProgramSpace
 from pnyx.runtime.session import Session
 from pnyx.runtime.store.locations import open_store
 

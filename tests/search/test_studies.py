@@ -10,11 +10,11 @@ from pathlib import Path
 import optuna
 import pytest
 
-from pnyx.runtime.search.book import open_book
-from pnyx.runtime.search.book_failures import BookUnusable
-from pnyx.runtime.search.places import Place, parse_place
+from pnyx.runtime.search.book.book import open_book
+from pnyx.runtime.search.book.failures import BookUnusable
+from pnyx.runtime.search.book.places import Place, parse_place
+from pnyx.runtime.search.book.studies import FinishedTrial, StudyMirror, open_storage
 from pnyx.runtime.search.space import Parameter
-from pnyx.runtime.search.studies import FinishedTrial, StudyMirror, open_storage
 
 N = Parameter("main.n", ("1", "2", "4"), (1, 2, 4), 0, ordered=True)
 ARM = Parameter("main.arm", ("vote", "rank"), ("vote", "rank"), 0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from search.worlds import Toy, parameter
 
 from pnyx.runtime.search.space import Point
-from pnyx.runtime.search.surrogate import Encoding, fit_surrogate, most_telling
+from pnyx.runtime.search.strategies.surrogate import Encoding, fit_surrogate, most_telling
 
 SPACE = Toy()
 ENCODING = Encoding(SPACE.parameters)

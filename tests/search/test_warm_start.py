@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from search.worlds import Toy, ask
 
-from pnyx.runtime.search.acquisition import Sampler
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.acquisition import Sampler
+from pnyx.runtime.search.strategies.surrogate import Encoding
+from pnyx.runtime.search.strategies.warm_start import WarmStart
 from pnyx.runtime.search.strategy import Proposal
-from pnyx.runtime.search.surrogate import Encoding
-from pnyx.runtime.search.warm_start import WarmStart
 
 
 def warm(space: Toy, given: tuple[Point, ...] = (), eligible: set[Point] | None = None) -> WarmStart:

@@ -20,15 +20,15 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from pnyx.runtime.search import tables
-from pnyx.runtime.search.account import Account
-from pnyx.runtime.search.identity import Identity, identify
-from pnyx.runtime.search.places import Place, parse_place
+from pnyx.runtime.search.book import tables
+from pnyx.runtime.search.book.account import Account
+from pnyx.runtime.search.book.identity import Identity, identify
+from pnyx.runtime.search.book.places import Place, parse_place
+from pnyx.runtime.search.book.tables import Database
+from pnyx.runtime.search.book.worker import Worker
 from pnyx.runtime.search.rows import Rows, Settled
 from pnyx.runtime.search.space import Point
 from pnyx.runtime.search.strategy import Origin, Proposal
-from pnyx.runtime.search.tables import Database
-from pnyx.runtime.search.worker import Worker
 
 __all__ = ["Book", "Ending", "Task", "open_book"]
 

@@ -24,10 +24,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from pnyx.runtime.search.learned_space import LearnedSpace, levels, nearest_level
-from pnyx.runtime.search.rms import RMS
 from pnyx.runtime.search.rows import Rows, Settled
 from pnyx.runtime.search.space import Parameter, Point, Space
+from pnyx.runtime.search.strategies.learned_space import LearnedSpace, levels, nearest_level
+from pnyx.runtime.search.strategies.rms import RMS
 
 __all__ = ["SCORES", "RMSSampler"]
 

@@ -30,8 +30,8 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from pnyx.runtime.errors import RuntimeFailure
-from pnyx.runtime.search.book_failures import BookFailure, BookUnusable
-from pnyx.runtime.search.places import Place
+from pnyx.runtime.search.book.failures import BookFailure, BookUnusable
+from pnyx.runtime.search.book.places import Place
 from pnyx.runtime.search.space import Parameter, Point
 
 __all__ = ["Direction", "FinishedTrial", "StudyMirror", "open_storage"]

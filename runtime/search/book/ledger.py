@@ -21,9 +21,9 @@ from typing import Self, TypeAlias
 
 from pnyx.runtime.batches import Batches
 from pnyx.runtime.budgets import Charge, Limits, Refused
-from pnyx.runtime.search.account import Account
-from pnyx.runtime.search.book import Book
-from pnyx.runtime.search.claiming import Answer, Counter, LedgerClaim, Settlement
+from pnyx.runtime.search.book.account import Account
+from pnyx.runtime.search.book.book import Book
+from pnyx.runtime.search.book.claiming import Answer, Counter, LedgerClaim, Settlement
 
 __all__ = ["Ledger", "LedgerPurse"]
 

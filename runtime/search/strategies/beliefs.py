@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pnyx.runtime.search.effects import Effects, estimate_effects, responses
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.effects import Effects, estimate_effects, responses
+from pnyx.runtime.search.strategies.surrogate import Encoding, Surrogate, fit_surrogate
 from pnyx.runtime.search.strategy import Standing
-from pnyx.runtime.search.surrogate import Encoding, Surrogate, fit_surrogate
 
 __all__ = ["CAUTION", "EVIDENCE", "Beliefs", "believe"]
 

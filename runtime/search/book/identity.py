@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
-from pnyx.runtime.search.account import NOTHING
-from pnyx.runtime.search.book_failures import NoSearch, OtherSearch
-from pnyx.runtime.search.places import Place
-from pnyx.runtime.search.tables import Database, searches
+from pnyx.runtime.search.book.account import NOTHING
+from pnyx.runtime.search.book.failures import NoSearch, OtherSearch
+from pnyx.runtime.search.book.places import Place
+from pnyx.runtime.search.book.tables import Database, searches
 
 __all__ = ["Identity", "identify"]
 

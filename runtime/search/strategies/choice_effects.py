@@ -13,7 +13,7 @@ import numpy as np
 
 from pnyx.runtime.search.results import Effect
 from pnyx.runtime.search.space import Parameter, Point
-from pnyx.runtime.search.surrogate import Surrogate
+from pnyx.runtime.search.strategies.surrogate import Surrogate
 
 __all__ = ["UNIFORM_POINTS", "choice_effects"]
 

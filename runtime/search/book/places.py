@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pnyx.runtime.search.book_failures import BookUnusable
+from pnyx.runtime.search.book.failures import BookUnusable
 
 __all__ = ["Place", "parse_place"]
 

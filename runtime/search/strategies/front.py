@@ -16,13 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pnyx.runtime.search.acquisition import expected_improvement
-from pnyx.runtime.search.beliefs import EVIDENCE, Beliefs
-from pnyx.runtime.search.rms import RMS
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point, Space
+from pnyx.runtime.search.strategies.acquisition import expected_improvement
+from pnyx.runtime.search.strategies.beliefs import EVIDENCE, Beliefs
+from pnyx.runtime.search.strategies.rms import RMS
+from pnyx.runtime.search.strategies.surrogate import Surrogate, fit_surrogate
 from pnyx.runtime.search.strategy import Proposal, Standing
-from pnyx.runtime.search.surrogate import Surrogate, fit_surrogate
 
 __all__ = ["TOKENS", "FrontRMS"]
 

@@ -21,9 +21,9 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from pnyx.runtime.search.race import paired_estimate
-from pnyx.runtime.search.racing import Racing
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Parameter, Point
+from pnyx.runtime.search.strategies.racing import Racing
 
 __all__ = ["TPE", "Grid", "Random", "Sampled"]
 

@@ -22,9 +22,9 @@ from pnyx.compiler.elaborate.choices import Choice
 from pnyx.compiler.limits import NO_LIMITS, Limits
 from pnyx.compiler.program import Program
 from pnyx.runtime.errors import ConfigurationError
-from pnyx.runtime.search.choice_tree import ChoiceTree
-from pnyx.runtime.search.sharing import Draw, draws_of, joined_draws, remaining
 from pnyx.runtime.search.space import Parameter, Point
+from pnyx.runtime.search.spaces.choice_tree import ChoiceTree
+from pnyx.runtime.search.spaces.sharing import Draw, draws_of, joined_draws, remaining
 
 if TYPE_CHECKING:
     from pnyx.compiler.plan import Plan, PlanModel

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from pnyx.runtime.search.program_space import ProgramSpace, Size
 from pnyx.runtime.search.space import Parameter, Point
+from pnyx.runtime.search.spaces.program_space import ProgramSpace, Size
 
 __all__ = ["CURRENCIES", "Census", "Condition", "census_of", "to_data"]
 

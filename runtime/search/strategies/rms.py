@@ -17,14 +17,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pnyx.runtime.search.acquisition import Sampler, expected_improvement
-from pnyx.runtime.search.beliefs import Beliefs, believe
 from pnyx.runtime.search.race import raced_out
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point, Space
+from pnyx.runtime.search.strategies.acquisition import Sampler, expected_improvement
+from pnyx.runtime.search.strategies.beliefs import Beliefs, believe
+from pnyx.runtime.search.strategies.surrogate import Encoding
+from pnyx.runtime.search.strategies.warm_start import WarmStart
 from pnyx.runtime.search.strategy import Proposal, Standing, Stop
-from pnyx.runtime.search.surrogate import Encoding
-from pnyx.runtime.search.warm_start import WarmStart
 
 __all__ = ["RMS"]
 

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from pnyx.runtime.budgets import Charge, Refused
 from pnyx.runtime.budgets.purse import exceeded
-from pnyx.runtime.search.account import NOTHING, Head, charge_of, plus
-from pnyx.runtime.search.book_failures import BookFailure
-from pnyx.runtime.search.tables import claims, keys
-from pnyx.runtime.search.worker import Worker
+from pnyx.runtime.search.book.account import NOTHING, Head, charge_of, plus
+from pnyx.runtime.search.book.failures import BookFailure
+from pnyx.runtime.search.book.tables import claims, keys
+from pnyx.runtime.search.book.worker import Worker
 
 __all__ = ["Answer", "Counter", "LedgerClaim", "Settlement"]
 

@@ -16,13 +16,13 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from pnyx.runtime.search.acquisition import Sampler
 from pnyx.runtime.search.race import paired_estimate, raced_out
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point, Space
+from pnyx.runtime.search.strategies.acquisition import Sampler
+from pnyx.runtime.search.strategies.surrogate import Encoding
+from pnyx.runtime.search.strategies.warm_start import WarmStart
 from pnyx.runtime.search.strategy import Origin, Proposal, Standing, Stop
-from pnyx.runtime.search.surrogate import Encoding
-from pnyx.runtime.search.warm_start import WarmStart
 
 __all__ = ["Racing"]
 

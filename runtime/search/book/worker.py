@@ -17,10 +17,10 @@ from threading import Event, RLock, Thread
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from pnyx.runtime.search.account import Account, Head, charge_of
-from pnyx.runtime.search.book_failures import BookFailure
-from pnyx.runtime.search.leases import Sign, Watch, this_process
-from pnyx.runtime.search.tables import Database, claims, keys, searches, tasks, workers
+from pnyx.runtime.search.book.account import Account, Head, charge_of
+from pnyx.runtime.search.book.failures import BookFailure
+from pnyx.runtime.search.book.leases import Sign, Watch, this_process
+from pnyx.runtime.search.book.tables import Database, claims, keys, searches, tasks, workers
 
 __all__ = ["Worker"]
 

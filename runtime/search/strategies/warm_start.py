@@ -21,11 +21,11 @@ from typing import Final
 
 import numpy as np
 
-from pnyx.runtime.search.acquisition import Sampler
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Parameter, Point, Space
+from pnyx.runtime.search.strategies.acquisition import Sampler
+from pnyx.runtime.search.strategies.surrogate import Encoding, most_telling
 from pnyx.runtime.search.strategy import Origin, Proposal
-from pnyx.runtime.search.surrogate import Encoding, most_telling
 
 __all__ = ["WarmStart"]
 

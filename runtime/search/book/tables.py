@@ -41,8 +41,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pnyx.runtime.errors import PackageMissing
-from pnyx.runtime.search.book_failures import BookFailure, BookNewer, BookUnusable
-from pnyx.runtime.search.places import Place
+from pnyx.runtime.search.book.failures import BookFailure, BookNewer, BookUnusable
+from pnyx.runtime.search.book.places import Place
 
 __all__ = ["VERSION", "Database", "claims", "decisions", "keys", "points", "rows", "searches", "tasks", "workers"]
 

@@ -1,0 +1,1 @@
+"""Strategies: which points are asked which questions next, by what is believed of all of them."""

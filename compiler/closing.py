@@ -19,7 +19,7 @@ from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostic, Label
 from pnyx.compiler.elaborate.choices import Choice, Site, site_of
 from pnyx.compiler.elaborate.scope import ModuleScope, Named
-from pnyx.compiler.fingerprint import reached
+from pnyx.compiler.fingerprint import names_reached, reached
 from pnyx.compiler.format import format_module
 from pnyx.compiler.modules import YAML_SUFFIXES, locate
 from pnyx.compiler.source import Source, Span
@@ -75,12 +75,24 @@ def _closed(text: ClosedText) -> Iterator[tuple[syntax.Module, list[Named], tupl
     """Of every module what is kept of it, as written and closed, and the places of what is left out of that."""
     own = text.modules[-1].declarations
     benchmarks = [d for d in own if isinstance(d, syntax.SettingsDecl) and d.kind == "benchmark"]
-    kept = reached(text.scope, [text.pipeline, *(d.name for d in benchmarks)])
-    for module in text.modules:
-        closer = _Closer(text.names, {c.name: c for c in text.choices}, text.tidy, _mover(text, module.span.source))
-        written = [d for d in module.declarations if not isinstance(d, syntax.Import) and kept.get(d.name) is d]
+    roots = [text.pipeline, *(d.name for d in benchmarks)]
+    maybe = reached(text.scope, roots)
+    met = {choice.name: choice for choice in text.choices}
+    closed: dict[str, Named] = {}
+    closers = [_Closer(text.names, met, text.tidy, _mover(text, module.span.source)) for module in text.modules]
+    for module, closer in zip(text.modules, closers, strict=True):
+        for declaration in module.declarations:
+            if not isinstance(declaration, syntax.Import) and maybe.get(declaration.name) is declaration:
+                closed[declaration.name] = closer.closed(declaration)
+    kept = names_reached(closed, roots)  # without what only options led to that were not taken
+    for module, closer in zip(text.modules, closers, strict=True):
+        written = [
+            d
+            for d in module.declarations
+            if not isinstance(d, syntax.Import) and maybe.get(d.name) is d and d.name in kept
+        ]
         if written:
-            yield module, written, tuple(closer.closed(d) for d in written), closer.gone
+            yield module, written, tuple(closed[d.name] for d in written), closer.gone
 
 
 def _commented(text: ClosedText, declared: Sequence[Named]) -> str:

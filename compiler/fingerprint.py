@@ -13,7 +13,7 @@ from pnyx.compiler.elaborate.choices import Site, site_of
 from pnyx.compiler.elaborate.scope import ModuleScope, Named
 from pnyx.compiler.trees import names_in, nodes_in, replaced
 
-__all__ = ["changes", "fingerprint", "reached"]
+__all__ = ["changes", "fingerprint", "names_reached", "reached"]
 
 _KINDS: dict[type[Named], str] = {
     syntax.ModelDecl: "model",
@@ -53,15 +53,16 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, .
 def reached(scope: ModuleScope, roots: Iterable[str]) -> dict[str, Named]:
     """The program's declarations that these lead to, themselves among them, in the order of the program. A name counts
     wherever it stands, so there may be more than are needed."""
-    found = _closure(scope.own, roots)
+    found = names_reached(scope.own, roots)
     return {name: declaration for name, declaration in scope.own.items() if name in found}
 
 
 def _of_library(scope: ModuleScope, used: Iterable[Named]) -> list[str]:
-    return sorted(_closure(scope.library, (name for declaration in used for name in names_in(declaration))))
+    return sorted(names_reached(scope.library, (name for declaration in used for name in names_in(declaration))))
 
 
-def _closure(declared: Mapping[str, Named], roots: Iterable[str]) -> set[str]:
+def names_reached(declared: Mapping[str, Named], roots: Iterable[str]) -> set[str]:
+    """The names of those of these declarations that the roots lead to, themselves among them."""
     found: set[str] = set()
     waiting = list(roots)
     while waiting:

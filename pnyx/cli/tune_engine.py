@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pnyx.compiler.program import Program
     from pnyx.runtime.results import ErrorRecord
     from pnyx.runtime.rows import Row
-    from pnyx.runtime.search.engine_trials import TuningReport
-    from pnyx.runtime.search.engine_tuning import Tuning
+    from pnyx.runtime.search.engine_tuning.trials import TuningReport
+    from pnyx.runtime.search.engine_tuning.tuning import Tuning
 
 __all__ = ["add_arguments", "run"]
 
@@ -81,8 +81,8 @@ def _prepare(options: argparse.Namespace) -> tuple[Tuning, Path]:
     from pnyx.runtime.engines.open import open_engines
     from pnyx.runtime.externs import load_externs
     from pnyx.runtime.models.packages import require
-    from pnyx.runtime.search.engine_measurement import Subject
-    from pnyx.runtime.search.engine_tuning import Terms, Tuning
+    from pnyx.runtime.search.engine_tuning.measurement import Subject
+    from pnyx.runtime.search.engine_tuning.tuning import Terms, Tuning
 
     program = load_program(options)
     plan = load_plan(options, program)

@@ -11,7 +11,7 @@ from pnyx.cli.tables import print_table
 from pnyx.cli.terminal import count, folded
 
 if TYPE_CHECKING:
-    from pnyx.runtime.search.engine_trials import Trial, TuningReport
+    from pnyx.runtime.search.engine_tuning.trials import Trial, TuningReport
 
 __all__ = ["print_tuning"]
 

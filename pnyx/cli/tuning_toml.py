@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pnyx.cli.files import read_text, write_text
 
 if TYPE_CHECKING:
-    from pnyx.runtime.search.engine_space import Value
+    from pnyx.runtime.search.engine_tuning.space import Value
 
 __all__ = ["toml_lines", "write_toml"]
 

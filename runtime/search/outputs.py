@@ -79,5 +79,5 @@ def _gain(result: SearchResult, gain: Gain) -> str:
     low, high = gain.interval
     return (
         f"against {against}: {100 * gain.difference:+.1f} points, {100 * low:+.1f} … {100 * high:+.1f}, "
-        f"p = {gain.p:.3f}: {gain.verdict}"
+        f"{'p < 0.001' if gain.p < 0.001 else f'p = {gain.p:.3f}'}: {gain.verdict}"
     )

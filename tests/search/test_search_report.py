@@ -77,8 +77,15 @@ def test_nothing_confirmed_is_said() -> None:
 
 def test_nothing_is_taken_for_markup(page: Page) -> None:
     assert ("b", {}) not in page.tags
-    assert MODEL.options[1] in page.text
-    assert r"\<b\>large\</b\>\|\`x\`" in markdown_of(search_result())
+    assert MODEL.options[1].replace("`", "") in page.text
+    assert r"\<b\>large\</b\>\|`x`" in markdown_of(search_result())
+
+
+def test_code_is_marked_as_code() -> None:
+    result = search_result(why="of `a|b` and `<i>`, it's `x*y`")
+    assert r"of `a\|b` and `<i>`, it's `x*y`" in markdown_of(result)
+    assert "<code>a|b</code> and <code>&lt;i&gt;</code>" in page_of(result)
+    assert r"one \` alone" in markdown_of(search_result(why="one ` alone"))
 
 
 def test_the_page_loads_nothing(page: Page) -> None:
@@ -93,7 +100,7 @@ def test_the_page_loads_nothing(page: Page) -> None:
 def test_the_page_says_what_the_markdown_says(page: Page) -> None:
     for line in markdown_of(search_result()).splitlines():
         for cell in re.split(r"(?<!\\)\|", line) if line.startswith("|") else ():
-            plain = re.sub(r"\\(.)", r"\1", cell).strip()
+            plain = re.sub(r"\\(.)", r"\1", cell).replace("`", "").strip()
             assert set(plain) <= set("-:") or plain in page.text
 
 

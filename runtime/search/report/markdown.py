@@ -39,4 +39,12 @@ def _table(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.translate(_SPECIAL)
+    """What stands between two backticks is code, and is not escaped."""
+    parts = text.replace("\n", " ").split("`")
+    if len(parts) % 2 == 0:  # one of them is alone
+        return text.translate(_SPECIAL)
+    return "".join(_code(part) if i % 2 and part else part.translate(_SPECIAL) for i, part in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"

@@ -6,6 +6,7 @@ plotly's writer escapes for a script.
 
 from __future__ import annotations
 
+import re
 from html import escape
 from importlib.resources import files
 
@@ -49,7 +50,7 @@ def _warnings(result: SearchResult) -> str:
 
 def _section(section: Section, result: SearchResult) -> str:
     parts = [f"<section><h2>{escape(section.title)}</h2>"]
-    parts += [f"<p>{escape(_sentence(said))}</p>" for said in section.said]
+    parts += [f"<p>{_marked(_sentence(said))}</p>" for said in section.said]
     parts += [_table(table) for table in section.tables]
     if section.plot is not None:
         parts += [_plot(draw(result)) for draw in PLOTS[section.plot]]
@@ -62,10 +63,15 @@ def _sentence(said: str) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 
+def _marked(text: str) -> str:
+    """What stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _table(table: Table) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
         shown = (
-            f"<{tag}{' class=text' if i < table.texts else ''}>{escape(cell)}</{tag}>" for i, cell in enumerate(cells)
+            f"<{tag}{' class=text' if i < table.texts else ''}>{_marked(cell)}</{tag}>" for i, cell in enumerate(cells)
         )
         return f"<tr>{''.join(shown)}</tr>"
 

@@ -1,0 +1,1 @@
+"""The settings of engines that are fastest for a pipeline on a machine."""

@@ -32,11 +32,15 @@ def page_of(result: SearchResult, source: str | None = None) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{name} · a search of Pnyx</title>\n"
-        f"<style>\n{files(__package__).joinpath('page.css').read_text('utf-8')}</style>\n"
+        f"<style>\n{_style()}</style>\n"
         f"<script>{get_plotlyjs()}</script></head><body>\n<header><h1>{name}</h1>{_warnings(result)}</header><main>"
     )
     body = "\n".join(_section(section, result) for section in sections(result, source))
     return f"{head}\n{body}\n</main></body></html>\n"
+
+
+def _style() -> str:
+    return files("pnyx.runtime.search.report").joinpath("page.css").read_text("utf-8")
 
 
 def _warnings(result: SearchResult) -> str:

@@ -43,7 +43,7 @@ demo: model ## answer ten questions with the Archon architecture on a real model
 	@$(BIN)/pnyx map examples/archon.pnyx examples/questions.jsonl --limit 10 -o demo/answers.jsonl --show
 	@echo "==> answers with everything about them: demo/answers.jsonl"
 
-search: model ## search the architectures that suit the real model best on two tasks: half an hour
+search: model ## search the architectures that suit the real model best on two tasks: 20 minutes
 	@mkdir -p search
 	@for name in best_sums best_capitals; do echo "==> $$name"; \
 	    $(BIN)/pnyx search examples/two_tasks.pnyx $$name --report search/$$name --storage search/$$name.db || exit 1; done

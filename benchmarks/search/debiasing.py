@@ -23,9 +23,9 @@ from world import Questions, World
 
 from pnyx.runtime.search.debias import debias
 from pnyx.runtime.search.race import raced_out
-from pnyx.runtime.search.rms import RMS
 from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.rms import RMS
 
 __all__ = ["MOST_BIAS", "WANTED_COVERAGE", "Judged", "judge", "main", "raced", "searched"]
 

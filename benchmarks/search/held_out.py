@@ -18,7 +18,7 @@ from special_worlds import PoisonedQuestions
 from trials import Indices, Workbench
 from world import World
 
-from pnyx.runtime.search.rms import RMS
+from pnyx.runtime.search.strategies.rms import RMS
 
 __all__ = ["decisions", "influence", "main"]
 

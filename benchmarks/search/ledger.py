@@ -34,8 +34,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pnyx.runtime.budgets import Limits
-from pnyx.runtime.search.book import Book, open_book
-from pnyx.runtime.search.ledger import Ledger, LedgerPurse
+from pnyx.runtime.search.book.book import Book, open_book
+from pnyx.runtime.search.book.ledger import Ledger, LedgerPurse
 
 KEYS = 1200
 BOUND = 200
@@ -142,7 +142,7 @@ def run_out(trial: Trial, workers: int, kills: int, seed: int) -> tuple[set[int]
     """Workers draw until the budget is spent, and some are killed; which, and how long it took."""
     chance = random.Random(seed)
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__, "pnyx.runtime.search.ledger"])
+    processes.set_forkserver_preload([__name__, "pnyx.runtime.search.book.ledger"])
     killed: set[int] = set()
     started = time.monotonic()
     seeds: Iterator[int] = iter(range(seed * 1000, seed * 1000 + 1000))

@@ -44,7 +44,7 @@ def version(name: str) -> str:
     """A digest of what the results of a method depend on."""
     sources = [source(module) for module in ("architectures.py", "world.py", "trials.py")]
     if name == "rms":
-        importlib.import_module("pnyx.runtime.search.rms")
+        importlib.import_module("pnyx.runtime.search.strategies.rms")
         loaded = [sys.modules[name] for name in sorted(sys.modules) if name.startswith("pnyx.runtime.search.")]
         return digest(*sources, source("driver.py"), *map(inspect.getsource, loaded))
     return digest(*sources, source("optuna_space.py"), *map(inspect.getsource, (METHODS[name], *_SHARED)))
@@ -52,7 +52,7 @@ def version(name: str) -> str:
 
 def rms(bench: Workbench, seed: int) -> None:
     """Response-matrix search, the one of Pnyx."""
-    from pnyx.runtime.search.rms import RMS
+    from pnyx.runtime.search.strategies.rms import RMS
 
     drive(RMS(SPACE, seed=seed), bench)
 

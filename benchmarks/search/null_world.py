@@ -20,7 +20,7 @@ from world import Floats, World
 
 from pnyx.runtime.benchmarks import Comparison
 from pnyx.runtime.search.confirm import significant
-from pnyx.runtime.search.rms import RMS
+from pnyx.runtime.search.strategies.rms import RMS
 
 __all__ = ["LEAST_QUIET", "gains", "main"]
 

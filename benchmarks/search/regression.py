@@ -1,7 +1,7 @@
 """The search of Pnyx against others in simulated worlds, at equal generated tokens. Exits with 1 where a bar is missed.
 
-    python benchmarks/search/regression.py [--worlds 8] [--seeds 3] [--tokens 10000000] [--methods rms,tpe-full,…]
-        [--alone] [--jobs 1] [--out benchmarks/search/results]
+    python benchmarks/search/regression.py [--worlds 8] [--first 0] [--seeds 3] [--tokens 10000000]
+        [--methods rms,tpe-full,…] [--alone] [--by-world] [--jobs 1] [--out benchmarks/search/results]
 
 A run has 200 questions to search on. Its regret is by how many points of accuracy, on 16,000 fresh questions, what it
 takes for the best falls short of the best point of the world. With `--alone` trials share no draws. Runs are kept under
@@ -123,10 +123,11 @@ def interval(differences: Iterable[float]) -> tuple[float, float, float]:
 
 
 class Table:
-    """The runs of one way of sharing. Seeds of a world are averaged before intervals are made, since they are alike."""
+    """The runs of one way of sharing, paired by world and seed. `by_world`: intervals are made of the means of worlds,
+    and so hold for other worlds, too; otherwise of the runs, and hold for these."""
 
-    def __init__(self, made: Sequence[Run], tokens: int) -> None:
-        self.tokens = tokens
+    def __init__(self, made: Sequence[Run], tokens: int, *, by_world: bool = False) -> None:
+        self.tokens, self.by_world = tokens, by_world
         self._runs: dict[str, dict[tuple[int, int], Run]] = {}
         for one in made:
             self._runs.setdefault(one.method, {})[one.world, one.seed] = one
@@ -136,11 +137,12 @@ class Table:
         return sorted(self._runs, key=lambda method: self.regrets(method, self.tokens).mean())
 
     def regrets(self, method: str, tokens: float) -> np.ndarray:
-        """One a world, in the order of worlds."""
-        by_world: dict[int, list[float]] = {}
-        for (world, _), one in sorted(self._runs[method].items()):
-            by_world.setdefault(world, []).append(one.regret(tokens))
-        return np.array([np.mean(regrets) for regrets in by_world.values()])
+        """One a run, or a world, in their order."""
+        regrets = {place: one.regret(tokens) for place, one in sorted(self._runs[method].items())}
+        if not self.by_world:
+            return np.array(list(regrets.values()))
+        worlds = dict.fromkeys(world for world, _ in regrets)
+        return np.array([np.mean([r for (w, _), r in regrets.items() if w == world]) for world in worlds])
 
     def lead(self, method: str, tokens: float | None = None) -> tuple[float, float, float]:
         """The regret of RMS after `tokens` less that of the method at the end; below 0: RMS leads."""
@@ -165,7 +167,7 @@ class Table:
             if _OURS in self._runs and method != _OURS:
                 row["RMS less it"] = self.lead(method)
                 reached = self.tokens_to_reach(_OURS, float(self.regrets(method, self.tokens).mean()))
-                row["RMS takes"] = reached
+                row["RMS takes, M"] = reached / 1e6
             row["trials"] = float(np.mean([one.trials for one in made]))
             row["reuse"] = sum(one.alone for one in made) / sum(one.spent for one in made)
             row["seconds"] = float(np.median([one.seconds for one in made]))
@@ -191,7 +193,7 @@ def spelled(value: object) -> str:
         case (float(mean), float(low), float(high)):
             return f"{mean:.2f} ({low:.2f} … {high:.2f})"
         case float():
-            return f"{value / 1e6:.2f} M" if value > 1e5 else f"{value:.1f}"
+            return f"{value:.1f}"
         case _:
             return str(value)
 
@@ -206,10 +208,12 @@ def markdown(table: Table) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--worlds", type=int, default=8)
+    parser.add_argument("--first", type=int, default=0, help="number of the first world")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tokens", type=float, default=10e6)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--alone", action="store_true", help="trials share nothing")
+    parser.add_argument("--by-world", action="store_true", help="intervals hold for other worlds, too")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, help="a folder for regression.json and regression.md")
     options = parser.parse_args()
@@ -217,14 +221,14 @@ def main() -> int:
     jobs = [
         Job(method, world, seed, tokens, shared)
         for method in options.methods.split(",")
-        for world in range(options.worlds)
+        for world in range(options.first, options.first + options.worlds)
         for seed in range(options.seeds)
     ]
     made = []
     for one in runs(jobs, options.jobs):
         made.append(one)
         print(f"{one.method} world {one.world} seed {one.seed}: {one.regret(tokens):.2f}, {one.seconds} s", flush=True)
-    table = Table(made, tokens)
+    table = Table(made, tokens, by_world=options.by_world)
     print(text := markdown(table))
     missed = list(table.missed()) if _OURS in table.methods else []
     print("\n".join(f"missed: {what}" for what in missed) or "every bar holds")

@@ -26,9 +26,9 @@ from trials import Exhausted, Workbench
 from truth import truth
 from world import Questions, World
 
-from pnyx.runtime.search.front import FrontRMS
-from pnyx.runtime.search.rms import RMS
 from pnyx.runtime.search.space import Point
+from pnyx.runtime.search.strategies.front import FrontRMS
+from pnyx.runtime.search.strategies.rms import RMS
 from pnyx.runtime.search.strategy import Strategy
 
 __all__ = ["CAPS", "SEARCHES", "main", "under_caps"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from search.virtual_time import in_virtual_time
 
 from pnyx.cli import main
 from pnyx.cli.tuning_toml import toml_lines, write_toml
@@ -50,6 +52,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stalls of the machine do not move."""
+    monkeypatch.setattr(asyncio, "run", in_virtual_time)
+
+
 def tune(*arguments: str) -> int:
     return main(["tune-engine", "p.pnyx", *arguments])
 
@@ -74,9 +82,10 @@ def test_a_table_the_lines_and_the_file(folder: Path, capsys: pytest.CaptureFixt
     assert config.model("small").latency == 0.1
 
 
+@pytest.mark.usefixtures("steady")
 def test_as_json_with_the_questions_of_a_benchmark(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "p.pnyx").write_text(PROGRAM + BENCHMARK)
-    assert tune("--benchmark", "sums", "--budget", "1 s", "--json", "--limit", "6", "--write") == 0
+    assert tune("--benchmark", "sums", "--budget", "1 min", "--json", "--limit", "6", "--write") == 0
     shown = capsys.readouterr()
     data = json.loads(shown.out)
     assert data["pipeline"] == "main"
@@ -88,11 +97,12 @@ def test_as_json_with_the_questions_of_a_benchmark(folder: Path, capsys: pytest.
         assert (folder / "pnyx.toml").read_text() == CONFIG
 
 
+@pytest.mark.usefixtures("steady")
 def test_a_plan_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", "p.pnyx", "-o", "plan.json"]) == 0
     assert main(["tune-engine", "plan.json", "--budget", "1 s"]) == 1
     assert "E690" in capsys.readouterr().err
-    assert main(["tune-engine", "plan.json", "--rows", "rows.jsonl", "--budget", "1 s"]) == 0
+    assert main(["tune-engine", "plan.json", "--rows", "rows.jsonl", "--budget", "1 min"]) == 0
 
 
 def test_questions_that_cannot_be_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 After the warm start, each round fits the surrogate to the rows and proposes the points whose expected improvement over
 the incumbent is largest for what they are predicted to take, new ones and such that are still in the race, to be raced
-against it. The incumbent is asked the more questions the more points are known: while few are, most of what there is to
-learn lies in others, and asking each of a row of incumbents everything would spend most of a small budget.
+against it. The last one of a round is the best point of one draw from all that is believed (Thompson, 1933): what the
+surrogate is sure of too early is doubted there, as expected improvement alone never does. The incumbent is asked the
+more questions the more points are known: while few are, most of what there is to learn lies in others, and asking each
+of a row of incumbents everything would spend most of a small budget.
 
 Invariant: what it answers is a function of its settings and of the rows. Random numbers are drawn afresh at every call,
 from the seed and from how much was asked; nothing is remembered but what can be computed again.
@@ -141,7 +143,18 @@ class RMS:
         """Those that gain most for what they take, as many as a round proposes."""
         price = self.space.marginal(point for point in beliefs.points if rows.count(point) >= _SHARED_BY)
         worth = {point: gain / price(point) ** _THRIFT for point, gain in gains.items()}
-        return sorted(worth, key=worth.__getitem__, reverse=True)[: _at_once(len(rows))]
+        chosen = sorted(worth, key=worth.__getitem__, reverse=True)[: _at_once(len(rows))]
+        new = [point for point in gains if point not in rows and point not in chosen]
+        if len(chosen) > 1 and new:
+            chosen[-1] = new[self._drawn_best(rows, beliefs, new)]
+        return chosen
+
+    def _drawn_best(self, rows: Rows, beliefs: Beliefs, points: Sequence[Point]) -> int:
+        """The position of the best of these points, by one draw of the values of all of them together."""
+        means = beliefs.surrogate.posterior(points).means
+        covariance = beliefs.surrogate.covariance(points)
+        draw = self.random(rows).multivariate_normal(means, covariance, method="eigh", check_valid="ignore")
+        return int(draw.argmax())
 
     def random(self, rows: Rows) -> np.random.Generator:
         return np.random.default_rng([self._seed, len(rows), rows.total])

@@ -3,7 +3,7 @@
 What was computed is kept in a folder of its own under the system's folder for temporary files, under a digest of the
 world's source, and may be deleted. The best points are found by local search, and stored in `optima.json`:
 
-    python benchmarks/search/truth.py [--worlds 16]
+    python benchmarks/search/truth.py [--worlds 24]
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _find(world: int) -> Point:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--worlds", type=int, default=16)
+    parser.add_argument("--worlds", type=int, default=24)
     found = {}
     for world in range(parser.parse_args().worlds):
         found[str(world)] = _find(world)

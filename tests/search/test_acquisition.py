@@ -48,6 +48,15 @@ def test_some_candidates_are_near_the_best() -> None:
     assert len(near) >= 4
 
 
+def test_near_are_all_points_that_take_one_choice_otherwise() -> None:
+    space = Toy(cap=200)
+    point, known = space.point({"model": 1, "judge": 1}), {space.point({"judge": 1})}
+    wanted = {space.point(dict(point) | {p.name: i}) for p in space.parameters for i in range(len(p.options))}
+    found = sampler(space).near(point, known)
+    assert len(found) == len(set(found))
+    assert set(found) == {p for p in wanted - known - {point} if space.feasible(p)} < wanted - known
+
+
 def test_the_same_numbers_draw_the_same() -> None:
     first, second = (sampler(Large()).candidates(np.random.default_rng(3), (), ()) for _ in range(2))
     assert first == second

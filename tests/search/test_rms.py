@@ -9,6 +9,7 @@ import pytest
 from search.worlds import Forgetful, Toy, ask, drive
 
 from pnyx.runtime.search.rows import Rows, Settled
+from pnyx.runtime.search.space import Point
 from pnyx.runtime.search.strategies.rms import RMS
 from pnyx.runtime.search.strategy import Proposal, Stop
 
@@ -57,6 +58,27 @@ def test_it_stops_where_little_is_to_be_gained() -> None:
     assert isinstance(said[-1], Stop)
     assert len(rows) <= len(list(space.points()))
     assert RMS(space, seed=0).next(rows, ()) == said[-1]
+
+
+def test_before_it_stops_it_asks_what_is_near_the_best_and_may_gain_a_little() -> None:
+    """Where a large gain is expected of nothing, many small ones may still hide the best point."""
+    space = Toy()
+    strategy = RMS(space, seed=0, least_gain=0.1)
+    rows, said = drive(strategy, space, questions=60, rounds=60)
+    assert said[-1] == Stop("no configuration is expected to gain 10 points over the best one")
+    beliefs = strategy.beliefs(rows)
+    assert beliefs is not None
+    left = strategy.sampler.near(strategy.standings(rows)[0].point, rows)
+    assert all(gain < 0.01 for gain in strategy.gained(rows, beliefs, left))
+    *_, last = (s for s in said if _some(s) and _some(s)[0].origin == "proposed")
+    assert all(_changes(p.point, p.rival) for p in _some(last))
+
+
+def _changes(point: Point, rival: Point | None) -> bool:
+    """Whether they differ in one choice, and in those that it opens."""
+    assert rival is not None
+    ours, theirs = dict(point), dict(rival)
+    return sum(ours[name] != theirs[name] for name in ours.keys() & theirs.keys()) == 1
 
 
 def test_it_goes_on_while_much_is_to_be_gained() -> None:

@@ -57,6 +57,17 @@ class Sampler:
         found.extend(self._fresh(mutated, {*known, *found}))
         return found or list(islice(self._fresh(self._space.points(), known), _RANDOM))
 
+    def near(self, point: Point, known: Collection[Point]) -> list[Point]:
+        """All points that take one of its choices otherwise."""
+        chosen = dict(point)
+        changed = (
+            self._space.point(chosen | {name: other})
+            for name, option in point
+            for other in range(self._options[name])
+            if other != option
+        )
+        return list(self._fresh(changed, known))
+
     def _draw(self, random: np.random.Generator) -> dict[str, int]:
         return dict(zip(self._names, random.integers(self._sizes).tolist(), strict=True))
 

@@ -75,11 +75,6 @@ class FrontRMS(RMS):
         """None: what a point of the front lacks, it is asked when another is raced against it."""
         return ()
 
-    def gains(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> dict[Point, float]:
-        """Candidates, and by how much each is expected to exceed the front at its cost."""
-        pool = self.pool(rows, beliefs, pending)
-        return dict(zip(pool, self._gained(rows, beliefs, pool).tolist(), strict=True))
-
     def pool(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> list[Point]:
         """Candidates, some of them near the front."""
         front = [beliefs.points[i] for i in self._front(rows, beliefs)]
@@ -91,8 +86,18 @@ class FrontRMS(RMS):
             return ()
         raised = self._raised(rows, beliefs, pool)
         chosen = self.most_worth(rows, beliefs, dict(zip(pool, raised.tolist(), strict=True)))
+        return self.raced(rows, beliefs, pending, chosen)
+
+    def leaders(self, rows: Rows, beliefs: Beliefs) -> list[Point]:
+        """The front."""
+        return [beliefs.points[i] for i in self._front(rows, beliefs)]
+
+    def raced(
+        self, rows: Rows, beliefs: Beliefs, pending: Collection[Point], points: Sequence[Point]
+    ) -> tuple[Proposal, ...]:
+        """Each against the best point of the front that costs no more."""
         front = self._front(rows, beliefs)
-        below = self._below(rows, beliefs, front, chosen)
+        below = self._below(rows, beliefs, front, points)
         rivals = [beliefs.points[front[int(np.flatnonzero(under)[-1])]] if under.any() else None for under in below]
         depth = self.depth(rows)
         lacking = dict.fromkeys(r for r in rivals if r and rows.count(r) < depth and r not in pending)
@@ -100,7 +105,7 @@ class FrontRMS(RMS):
             return tuple(Proposal(rival, "incumbent", depth) for rival in lacking)
         return tuple(
             Proposal(point, "proposed", rows.count(rival) if rival else depth, rival)
-            for point, rival in zip(chosen, rivals, strict=True)
+            for point, rival in zip(points, rivals, strict=True)
         )
 
     def _front(self, rows: Rows, beliefs: Beliefs) -> list[int]:
@@ -115,12 +120,13 @@ class FrontRMS(RMS):
                 front.append(i)
         return front[::-1]
 
-    def _gained(self, rows: Rows, beliefs: Beliefs, pool: Sequence[Point]) -> Floats:
+    def gained(self, rows: Rows, beliefs: Beliefs, points: Sequence[Point]) -> Floats:
+        """By how much each is expected to exceed the front at its cost."""
         front = self._front(rows, beliefs)
-        below = self._below(rows, beliefs, front, pool)
+        below = self._below(rows, beliefs, front, points)
         scores = beliefs.means[front]
         over = np.where(below, scores, scores.min() - _CHEAPER_THAN_ALL).max(axis=1)
-        posterior = beliefs.surrogate.posterior(pool)
+        posterior = beliefs.surrogate.posterior(points)
         return expected_improvement(posterior.means, posterior.sds, over)
 
     def _below(self, rows: Rows, beliefs: Beliefs, front: Sequence[int], pool: Sequence[Point]) -> NDArray[np.bool_]:

@@ -3,9 +3,11 @@
 After the warm start, each round fits the surrogate to the rows and proposes the points whose expected improvement over
 the incumbent is largest for what they are predicted to take, new ones and such that are still in the race, to be raced
 against it. The last one of a round is the best point of one draw from all that is believed (Thompson, 1933): what the
-surrogate is sure of too early is doubted there, as expected improvement alone never does. The incumbent is asked the
-more questions the more points are known: while few are, most of what there is to learn lies in others, and asking each
-of a row of incumbents everything would spend most of a small budget.
+surrogate is sure of too early is doubted there, as expected improvement alone never does. When no round is expected to
+gain much any more, what differs from the incumbent in one choice and may still gain a little is asked before the search
+is over: many small doubts are one that is not. The incumbent is asked the more questions the more points are known:
+while few are, most of what there is to learn lies in others, and asking each of a row of incumbents everything would
+spend most of a small budget.
 
 Invariant: what it answers is a function of its settings and of the rows. Random numbers are drawn afresh at every call,
 from the seed and from how much was asked; nothing is remembered but what can be computed again.
@@ -33,6 +35,8 @@ __all__ = ["RMS"]
 Floats = NDArray[np.float64]
 
 _LEAST_GAIN: Final = 0.007
+_LEAST_GAIN_NEARBY: Final = 0.1
+"""Of what is expected in one choice from the incumbent, as a share of the least gain."""
 _PATIENCE: Final = 3
 _THRIFT: Final = 0.25
 """The power of the cost by which an expected improvement is divided. A low one: what a point takes spans two orders of
@@ -77,6 +81,8 @@ class RMS:
         over = self._is_over(rows)
         if first := self.incomplete(rows, beliefs, pending, rows.questions if over else self.depth(rows)):
             return first
+        if over and (nearby := self.nearby(rows, beliefs, pending)):
+            return nearby
         if over:
             return Stop(f"no configuration is expected to gain {100 * self._least_gain:g} points over the best one")
         proposals = self.proposals(rows, beliefs, pending) or self.incomplete(rows, beliefs, pending, rows.questions)
@@ -120,24 +126,50 @@ class RMS:
         return (Proposal(incumbent, "incumbent", upto),)
 
     def proposals(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> tuple[Proposal, ...]:
-        incumbent = beliefs.points[self.ranked(beliefs)[0]]
-        chosen = self.most_worth(rows, beliefs, self.gains(rows, beliefs, pending))
-        return tuple(Proposal(point, "proposed", rows.count(incumbent), incumbent) for point in chosen)
+        return self.raced(rows, beliefs, pending, self.most_worth(rows, beliefs, self.gains(rows, beliefs, pending)))
+
+    def raced(
+        self,
+        rows: Rows,
+        beliefs: Beliefs,
+        pending: Collection[Point],  # noqa: ARG002
+        points: Sequence[Point],
+    ) -> tuple[Proposal, ...]:
+        """These points against the incumbent."""
+        incumbent = self.leaders(rows, beliefs)[0]
+        return tuple(Proposal(point, "proposed", rows.count(incumbent), incumbent) for point in points)
+
+    def leaders(self, rows: Rows, beliefs: Beliefs) -> list[Point]:  # noqa: ARG002
+        """What others are raced against: the incumbent."""
+        return [beliefs.points[self.ranked(beliefs)[0]]]
 
     def gains(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> dict[Point, float]:
-        """Candidates, and by how much each is expected to exceed the incumbent."""
+        """Candidates, and by how much each is expected to exceed the leaders."""
         pool = self.pool(rows, beliefs, pending)
-        first, *others = self.ranked(beliefs)
-        incumbent = beliefs.points[first]
-        pool += [p for i in others if _in_race(rows, p := beliefs.points[i], incumbent) and p not in pending]
-        posterior = beliefs.surrogate.posterior(pool)
-        gains = expected_improvement(posterior.means, posterior.sds, float(beliefs.means[first]))
-        return dict(zip(pool, gains.tolist(), strict=True))
+        return dict(zip(pool, self.gained(rows, beliefs, pool).tolist(), strict=True))
+
+    def gained(self, rows: Rows, beliefs: Beliefs, points: Sequence[Point]) -> Floats:  # noqa: ARG002
+        """By how much each is expected to exceed the incumbent."""
+        posterior = beliefs.surrogate.posterior(points)
+        return expected_improvement(posterior.means, posterior.sds, float(beliefs.means[self.ranked(beliefs)[0]]))
 
     def pool(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> list[Point]:
-        """Candidates, some of them near the best points."""
+        """Candidates: new points, some of them near the best ones, and those that are still in the race."""
         best = [beliefs.points[i] for i in np.argsort(-beliefs.means, kind="stable")[:_BEST]]
-        return self.sampler.candidates(self.random(rows), {*rows, *pending}, best)
+        new = self.sampler.candidates(self.random(rows), {*rows, *pending}, best)
+        incumbent, *others = (beliefs.points[i] for i in self.ranked(beliefs))
+        return new + [p for p in others if p not in pending and _in_race(rows, p, incumbent)]
+
+    def nearby(self, rows: Rows, beliefs: Beliefs, pending: Collection[Point]) -> tuple[Proposal, ...]:
+        """What is new, differs from a leader in one choice, and may gain a little."""
+        known = {*rows, *pending}
+        leaders = self.leaders(rows, beliefs)
+        near = list(dict.fromkeys(point for leader in leaders for point in self.sampler.near(leader, known)))
+        if not near:
+            return ()
+        gains = self.gained(rows, beliefs, near)
+        likely = [i for i in np.argsort(-gains, kind="stable") if gains[i] >= _LEAST_GAIN_NEARBY * self._least_gain]
+        return self.raced(rows, beliefs, pending, [near[i] for i in likely[: _at_once(len(rows))]])
 
     def most_worth(self, rows: Rows, beliefs: Beliefs, gains: Mapping[Point, float]) -> list[Point]:
         """Those that gain most for what they take, as many as a round proposes."""

@@ -6,10 +6,11 @@ The pipeline generates, criticises, ranks and fuses; once with short questions, 
 once and its requests are written down. Then all ways get these very requests, in the waves in which the pipeline sends
 them: a question's critiques together when its samples are there, and so on. The engine works on all questions at once;
 plain `generate` gets one padded batch for each wave, of all questions together, and draws as many tokens with no stop
-strings and no seeds. The ways take turns in every round, so that a machine that others use too is slow for all of them;
-each begins with nothing cached. `computed` counts the positions of prompts that the model was run on, padding included.
-Seconds of the processor (all threads) say more than those of the clock where others work beside; for both, the ratio to
-the first way is the median over the rounds. OMP_NUM_THREADS=1 keeps threads from waiting for each other there.
+strings and no seeds, on the model as transformers loads it. The ways take turns in every round, so that a machine that
+others use too is slow for all of them; each begins with nothing cached. `computed` counts the positions of prompts that
+the model was run on, padding included. Seconds of the processor (all threads) say more than those of the clock where
+others work beside; for both, the ratio to the first way is the median over the rounds. OMP_NUM_THREADS=1 keeps threads
+from waiting for each other there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import torch
 
 from pnyx.compiler.program import Program
 from pnyx.runtime.engines.transformers import TransformersEngine
+from pnyx.runtime.engines.transformers.loading import LoadedModel, load
 from pnyx.runtime.engines.transformers.prefixes import PrefixCache
 from pnyx.runtime.models.find import find
 from pnyx.runtime.request import Request, Response
@@ -95,11 +97,11 @@ class Recorder:
 
 
 class Positions:
-    """Counts the positions of prompts that a model is run on."""
+    """Counts the positions of prompts that models are run on."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, *models: Any) -> None:
         self.count = 0
-        self._hook = model.register_forward_pre_hook(self._see, with_kwargs=True)
+        self._hooks = [model.register_forward_pre_hook(self._see, with_kwargs=True) for model in models]
 
     def _see(self, _model: Any, _arguments: Any, named: dict[str, Any]) -> None:
         if named["input_ids"].shape[1] > 1:
@@ -131,9 +133,9 @@ async def record(engine: TransformersEngine, options: argparse.Namespace, *, pas
     return list(recorder.waves.values())
 
 
-def make_ways(engine: TransformersEngine, questions: list[Waves]) -> dict[str, Way]:
+def make_ways(engine: TransformersEngine, plain: LoadedModel, questions: list[Waves]) -> dict[str, Way]:
     batch = engine._worker._batch
-    loaded, capacity = batch._loaded, batch.prefixes.capacity
+    capacity = batch.prefixes.capacity
 
     async def by_engine(*, reuse: bool) -> tuple[int, int, int]:
         batch.prefixes = PrefixCache(capacity if reuse else 0)
@@ -152,10 +154,10 @@ def make_ways(engine: TransformersEngine, questions: list[Waves]) -> dict[str, W
         prompt = drawn = 0
         for number in range(max(map(len, questions))):
             wave = [request for waves in questions for request in waves[number : number + 1] for request in request]
-            texts = [loaded.chat.prompt(request.messages, request.prefix) for request in wave]
+            texts = [plain.chat.prompt(request.messages, request.prefix) for request in wave]
             prompt += sum(map(len, texts))
             rows = [text for text, request in zip(texts, wave, strict=True) for _ in range(request.n)]
-            drawn += generate(loaded, rows, max(request.sampling.max_tokens for request in wave))
+            drawn += generate(plain, rows, max(request.sampling.max_tokens for request in wave))
         return prompt, 0, drawn
 
     return {
@@ -166,7 +168,7 @@ def make_ways(engine: TransformersEngine, questions: list[Waves]) -> dict[str, W
 
 
 @torch.inference_mode()
-def generate(loaded: Any, prompts: list[list[int]], tokens: int) -> int:
+def generate(loaded: LoadedModel, prompts: list[list[int]], tokens: int) -> int:
     """Padded on the left; the tokens drawn up to the end of each reply."""
     width, pad = max(map(len, prompts)), next(iter(loaded.end))
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts], device=loaded.device)
@@ -179,9 +181,11 @@ def generate(loaded: Any, prompts: list[list[int]], tokens: int) -> int:
     return drawn
 
 
-async def measure(engine: TransformersEngine, questions: list[Waves], rounds: int) -> dict[str, list[Run]]:
-    ways = make_ways(engine, questions)
-    positions = Positions(engine._worker._batch._loaded.model)
+async def measure(
+    engine: TransformersEngine, plain: LoadedModel, questions: list[Waves], rounds: int
+) -> dict[str, list[Run]]:
+    ways = make_ways(engine, plain, questions)
+    positions = Positions(engine._worker._batch._loaded.model, plain.model)
     runs: dict[str, list[Run]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -228,12 +232,13 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[TransformersEngin
 
 async def run(options: argparse.Namespace) -> None:
     figures: dict[str, Any] = {}
+    plain = load(find(options.model).folder, device=None, dtype=options.dtype)
     async with opened(options) as engine:
         print(f"{platform.machine()}, {torch.get_num_threads()} threads, {engine.info.variant}")
         for name, passage in (("short questions", False), ("questions with a passage", True)):
             questions = await record(engine, options, passage=passage)
             print(f"\n{name}: {sum(len(wave) for waves in questions for wave in waves)} requests")
-            runs = await measure(engine, questions, options.rounds)
+            runs = await measure(engine, plain, questions, options.rounds)
             assert all(run.cached for run in runs["engine, with reuse"])
             ratios = report(runs)
             rounds = {way: [asdict(each) for each in several] for way, several in runs.items()}

@@ -238,6 +238,18 @@ async def test_logprobs_are_those_of_the_model_itself(tiny, reference):
     assert sample.logprobs[: reply.shape[1]] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
+async def test_logprobs_are_given_to_those_who_ask(tiny):
+    asked = ask("what is it", max_tokens=9, n=2, temperature=1.0, seed=1)
+    plain = replace(asked, logprobs=False)
+    responses = await gather(tiny, [plain, asked, plain])
+    assert [drawn(response) for response in responses] == [drawn(responses[1])] * 3
+    for response, given in zip(responses, (False, True, False), strict=True):
+        assert all(len(sample.logprobs) == sample.tokens * given for sample in response.samples)
+    alone = await tiny.complete(asked)
+    for sample, other in zip(responses[1].samples, alone.samples, strict=True):
+        assert sample.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
 async def test_choices_are_next_token_probabilities(tiny, reference):
     request = ask("is it so?", choices=("Yes", "No", "the end", "the start"))
     response = await tiny.complete(request)

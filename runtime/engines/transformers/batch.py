@@ -21,7 +21,7 @@ from pnyx.runtime.engines.transformers.jobs import Job, Row
 from pnyx.runtime.engines.transformers.loading import LoadedModel
 from pnyx.runtime.engines.transformers.memory import cache_tokens, out_of_memory
 from pnyx.runtime.engines.transformers.prefixes import BLOCK, PrefixCache, prefix_keys
-from pnyx.runtime.engines.transformers.sampling import draw
+from pnyx.runtime.engines.transformers.sampling import draw, log_probabilities, overflowed
 from pnyx.runtime.errors import EngineFailure, PromptTooLong, RuntimeFailure
 from pnyx.runtime.request import SampledText
 
@@ -253,15 +253,19 @@ class Batch:
         settings = [row.job.request.sampling for row in rows]
         early = [index for index, row in enumerate(rows) if len(row.tokens) < row.job.request.sampling.min_tokens]
         barred = (early, sorted(self._loaded.end)) if early else None
-        tokens, logprobs = draw(logits, settings, [row.uniform() for row in rows], barred)
+        tokens = draw(logits, settings, [row.uniform() for row in rows], barred)
+        asked = [index for index, row in enumerate(rows) if row.job.request.logprobs]
+        if asked:
+            found = log_probabilities(logits[asked], [tokens[index] for index in asked])
+            for index, logprob in zip(asked, found, strict=True):
+                rows[index].logprobs.append(logprob)
         going = []
-        for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
-            if math.isnan(logprob):
+        for row, token, lost in zip(rows, tokens, overflowed(logits), strict=True):
+            if lost:
                 row.job.fail(EngineFailure("the model gave no probabilities: its numbers overflowed"))
                 going.append(False)
                 continue
             row.tokens.append(token)
-            row.logprobs.append(logprob)
             going.append(not self._ended(row))
         return going
 
@@ -283,7 +287,7 @@ class Batch:
         job.done[row.number] = SampledText(
             text=text,
             tokens=len(row.tokens),
-            logprobs=tuple(row.logprobs) if job.request.logprobs else (),
+            logprobs=tuple(row.logprobs),
             finish="stop" if ended else "length",
             stopped=stopped,
         )

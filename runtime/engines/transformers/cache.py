@@ -72,6 +72,7 @@ class SlotCache:
         self.rows = torch.empty(0, dtype=torch.long)
         self.positions = torch.empty((0, 1), dtype=torch.long)
         self.width = 0
+        self._places: dict[torch.Size, Tensor] = {}
 
     def reserve(self, like: Layers, rows: int, columns: int) -> None:
         """Storage for layers of the shape of `like`. Where memory lacks, it raises and the rows are as before."""
@@ -115,7 +116,18 @@ class SlotCache:
         self.rows = torch.tensor(rows, device=self._device)
         starts = torch.tensor([self.lengths[row] for row in rows], device=self._device)
         self.positions = starts[:, None] + torch.arange(new, device=self._device)
+        self._places = {}
         return Cache(layers=[*self._layers])
+
+    def places(self, storage: Tensor) -> Tensor:
+        """Where the states of this step go (rows · heads · new tokens) in `storage` seen as one list of states. Found
+        once for all storage of one shape; where memory ran out half-way, some has more columns than other."""
+        shape = storage.shape[1:3]
+        if shape not in self._places:
+            heads, columns = shape
+            lists = self.rows[:, None] * heads + torch.arange(heads, device=self._device)
+            self._places[shape] = (lists[:, :, None] * columns + self.positions[:, None]).flatten()
+        return self._places[shape]
 
     def end_step(self) -> None:
         self.lengths = [length + self.positions.shape[1] for length in self.lengths]
@@ -158,8 +170,8 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
         slots = self._slots
-        self.key_storage[slots.rows[:, None], :, slots.positions] = key_states.transpose(1, 2)
-        self.value_storage[slots.rows[:, None], :, slots.positions] = value_states.transpose(1, 2)
+        for storage, states in ((self.key_storage, key_states), (self.value_storage, value_states)):
+            storage.view(-1, states.shape[-1]).index_copy_(0, slots.places(storage), states.flatten(0, 2))
         live = len(slots.lengths)
         keys, values = self.key_storage[:live, :, : slots.width], self.value_storage[:live, :, : slots.width]
         rows = len(slots.rows)  # as many but for a lone row, which is seen twice without a copy

@@ -95,13 +95,18 @@ def _append(loaded: LoadedModel, cache: SlotCache, ids: Tensor, **keep: Tensor) 
 
 
 def _masks(loaded: LoadedModel, cache: SlotCache) -> Tensor | dict[str, Tensor]:
-    """What each token may look at (rows × 1 × new tokens × columns): itself and before; by kind where a model mixes
-    kinds."""
+    """What each token may look at, itself and before, as what is added to its scores (rows × 1 × new tokens × columns);
+    by kind where a model mixes kinds. Not as booleans, which every layer would turn into this again."""
     columns, positions = torch.arange(cache.width, device=loaded.device), cache.positions[:, :, None]
-    full = columns <= positions
-    masks = {"full_attention": full[:, None]}
+    hidden = columns > positions
+    masks = {"full_attention": _added(loaded, hidden)}
     if loaded.sliding is not None:
-        masks["sliding_attention"] = (full & (columns > positions - loaded.sliding))[:, None]
+        masks["sliding_attention"] = _added(loaded, hidden | (columns <= positions - loaded.sliding))
     if len(loaded.kinds) == 1:
         return masks[next(iter(loaded.kinds))]
     return masks
+
+
+def _added(loaded: LoadedModel, hidden: Tensor) -> Tensor:
+    zeros = torch.zeros(hidden.shape, dtype=loaded.model.dtype, device=loaded.device)
+    return zeros.masked_fill_(hidden, -torch.inf)[:, None]

@@ -21,7 +21,7 @@ def cache_tokens(model: Any, memory: int | None) -> int:
     token = 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize
     room = _free(model.device) // 2
     if memory is not None:
-        room = min(room, memory - sum(weight.nbytes for weight in model.parameters()))
+        room = min(room, memory - sum(held.nbytes for held in (*model.parameters(), *model.buffers())))
     return max(int(room // token), 1)
 
 

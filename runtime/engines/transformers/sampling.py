@@ -5,18 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pnyx.compiler.operators import Sampling
 
-__all__ = ["draw", "uniform_stream"]
+__all__ = ["draw", "log_probabilities", "overflowed", "uniform_stream"]
 
 _HEAD: Final = 256
 """Among so many of the likeliest tokens a nucleus is looked for before all are sorted, which takes twenty times as
 long."""
+
+_PORTION: Final = 8
+"""So many rows are drawn at a time on a CPU, whose caches then hold what that takes."""
+
+_RUN: Final = 256
+"""Probabilities are summed in runs of so many, and one by one only in the run in which a number falls."""
 
 _GREEDY: Final = 1e-4
 """Temperatures below are greedy: dividing by them overflows float32."""
@@ -33,29 +40,65 @@ def draw(
     settings: Sequence[Sampling],
     uniforms: Sequence[float],
     barred: tuple[list[int], list[int]] | None = None,
-) -> tuple[list[int], list[float]]:
-    """Next token and its log-probability for every row of `logits` (rows × vocabulary).
+) -> list[int]:
+    """Next token for every row of `logits` (rows × vocabulary).
 
     Inverts each row's cumulative distribution at its number from `uniforms`: one number a row, and no row sees another.
     A nucleus is the smallest set of likeliest tokens with a probability of at least `top_p` together (Holtzman et al.
     2020, arXiv:1904.09751), found after the temperature is applied and, of what is left of the distribution then, after
-    `top_k` and `min_p`. `barred`: rows, and tokens that none of them may have. Log-probabilities are those of
-    temperature 1 without truncation; NaN where the model gave no finite number.
+    `top_k` and `min_p`. `barred`: rows, and tokens that none of them may have. A row without finite numbers gets some
+    token.
     """
-    logits = logits.float()
-    open_ = logits if barred is None else _without(logits, *barred)
-    tokens = open_.argmax(dim=-1)
-    drawn = [i for i, s in enumerate(settings) if s.temperature >= _GREEDY and not s.greedy]
-    cut = [i for i in drawn if settings[i].top_p < 1 or settings[i].top_k is not None or settings[i].min_p > 0]
-    plain = [i for i in drawn if i not in set(cut)]
+    if barred is not None:
+        logits = _without(logits, *barred)
+    several = _PORTION if logits.device.type == "cpu" else len(settings)
+    tokens: list[int] = []
+    for start in range(0, len(settings), several):
+        rows = slice(start, start + several)
+        tokens += _draw(logits[rows].float(), settings[rows], uniforms[rows])
+    return tokens
+
+
+def _draw(logits: Tensor, settings: Sequence[Sampling], uniforms: Sequence[float]) -> list[int]:
+    kinds: dict[str, list[int]] = {"greedy": [], "plain": [], "cut": []}
+    for i, each in enumerate(settings):
+        kinds[_kind(each)].append(i)
+    greedy, plain, cut = kinds["greedy"], kinds["plain"], kinds["cut"]
+    tokens = torch.empty(len(settings), dtype=torch.long, device=logits.device)
+    if greedy:
+        tokens[greedy] = _rows(logits, greedy).argmax(dim=-1)
     if plain:
-        tokens[plain] = _invert(*_warm(open_, plain, settings, uniforms))
+        tokens[plain] = _invert(*_warm(logits, plain, settings, uniforms))
     if cut:
-        probabilities, numbers = _warm(open_, cut, settings, uniforms)
+        probabilities, numbers = _warm(logits, cut, settings, uniforms)
         cuts = _Cuts.of(probabilities, [settings[i] for i in cut])
         tokens[cut] = _invert_cut(probabilities, numbers, cuts, _HEAD)
-    logprobs = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
-    return tokens.tolist(), logprobs.tolist()
+    found: list[int] = tokens.tolist()
+    return found
+
+
+def log_probabilities(logits: Tensor, tokens: Sequence[int]) -> list[float]:
+    """Of one token a row, at temperature 1 and without truncation."""
+    logits, chosen = logits.float(), torch.tensor(tokens, device=logits.device)[:, None]
+    found: list[float] = (logits.gather(-1, chosen)[:, 0] - logits.logsumexp(dim=-1)).tolist()
+    return found
+
+
+def overflowed(logits: Tensor) -> list[bool]:
+    """Whether a row gives no probabilities: it holds NaN or infinity, or all of it is minus infinity."""
+    found: list[bool] = logits.amax(dim=-1).isfinite().logical_not().tolist()
+    return found
+
+
+def _kind(sampling: Sampling) -> Literal["greedy", "plain", "cut"]:
+    if sampling.greedy or sampling.temperature < _GREEDY:
+        return "greedy"
+    return "cut" if sampling.top_p < 1 or sampling.top_k is not None or sampling.min_p > 0 else "plain"
+
+
+def _rows(logits: Tensor, rows: list[int]) -> Tensor:
+    """A copy only where it is not all of them. `rows` ascends."""
+    return logits if len(rows) == len(logits) else logits[rows]
 
 
 def _warm(
@@ -63,15 +106,30 @@ def _warm(
 ) -> tuple[Tensor, Tensor]:
     temperatures = logits.new_tensor([settings[i].temperature for i in rows])
     numbers = logits.new_tensor([uniforms[i] for i in rows], dtype=torch.float64)
-    return (logits[rows] / temperatures[:, None]).softmax(dim=-1), numbers
+    return (_rows(logits, rows) / temperatures[:, None]).softmax(dim=-1), numbers
 
 
 def _invert(probabilities: Tensor, numbers: Tensor) -> Tensor:
     """Column of each row at which the cumulative probability first exceeds the row's number. float64, because a float32
     sum of 50,000 terms is off by more than the rarest tokens weigh."""
-    cumulative = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    size = probabilities.shape[-1]
+    missing = -size % _RUN
+    runs = (pad(probabilities, (0, missing)) if missing else probabilities).reshape(len(probabilities), -1, _RUN)
+    sums = runs.sum(dim=-1, dtype=torch.float64)
+    cumulative = sums.cumsum(dim=-1)
     targets = numbers[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, targets, right=True)[:, 0].clamp(max=probabilities.shape[-1] - 1)
+    run = _first_above(cumulative, targets)
+    within = runs.gather(1, run[:, :, None].expand(-1, -1, _RUN))[:, 0].cumsum(dim=-1, dtype=torch.float64)
+    before = (cumulative - sums).gather(-1, run)
+    return (run * _RUN + _first_above(within, targets - before))[:, 0].clamp(max=size - 1)
+
+
+def _first_above(cumulative: Tensor, targets: Tensor) -> Tensor:
+    """Column of each row (rows × 1). A target that rounding put at the end of its row or behind means the last column
+    that adds anything."""
+    end = cumulative[:, -1:]
+    found = torch.searchsorted(cumulative, targets.minimum(end.nextafter(torch.zeros_like(end))), right=True)
+    return found.clamp(max=cumulative.shape[-1] - 1)  # NaN is nowhere
 
 
 @dataclass(frozen=True, slots=True)

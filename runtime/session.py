@@ -55,6 +55,7 @@ class Session:
     `deadline`, `hedge`: as of Scheduler. `profile` gets what is measured. `budget` is of all that the session does, and
     `purse` holds it where sessions share one; `limits` are of each query, beside those of the plan; `models` are the
     plan's with the sizes and prices that they are counted with. `externs` are the user's functions that the plan calls.
+    `drawn`: for some streams of samples, the numbers of those to take in place of the first.
     Raises ConfigurationError where a model of the plan has no engine, or a limit cannot be held; SandboxUnusable (E609)
     and PassagesUnusable (E610) where the plan acts and this machine does not let it.
     """
@@ -76,6 +77,7 @@ class Session:
         limits: Limits | None = None,
         models: Sequence[PlanModel] = (),
         externs: Externs | None = None,
+        drawn: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         unbound = sorted(model.name for model in plan.models if model.name not in engines)
         if unbound:
@@ -104,7 +106,8 @@ class Session:
             idle=self._wake_all,
         )
         functions = Functions(externs or Externs({}), Workshop(plan))
-        self._asking = Asking(PreparedPlan(plan), self._calls, functions, seed, self.limits, profile, self.simulated)
+        prepared = PreparedPlan(plan, drawn or {})
+        self._asking = Asking(prepared, self._calls, functions, seed, self.limits, profile, self.simulated)
         self._swapped = dict.fromkeys(engine for engine in used.values() if isinstance(engine, SwappedEngine))
         self.window = max(1, window or (_WINDOW_SWAPPED if self._swapped else _WINDOW))
         self._draining = False

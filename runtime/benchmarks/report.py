@@ -169,6 +169,11 @@ class Report:
     stopped: RuntimeFailure | None = field(default=None, compare=False)
 
     @property
+    def ended_early(self) -> bool:
+        """Whether questions were left undone: a limit was reached, the store failed, or it was told to end."""
+        return self.stopped is not None or any(len(e.outcomes) < len(self.problems.problems) for e in self.evaluations)
+
+    @property
     def accuracy(self) -> float | None:
         """Of the pipeline."""
         return self.evaluations[0].accuracy
@@ -212,6 +217,7 @@ class Report:
             "duplicates": list(problems.duplicates),
             "never_given": self.never_given,
             "simulated": self.simulated,
+            "ended_early": self.ended_early,
             "stopped": None if self.stopped is None else self.stopped.message,
             "evaluations": [evaluation.to_data() for evaluation in self.evaluations],
             "comparison": None if self.comparison is None else self.comparison.to_data(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -61,6 +61,26 @@ class Opening:
             models=self.models(plan),
             externs=load_externs(plan, trust=terms.trust) if given is None else given,
         )
+
+    def from_store(self, drawn: Mapping[str, tuple[int, ...]]) -> Callable[[Plan, Externs | None], Session]:
+        """Opens sessions that ask no model anything: what the store does not have ends them. They take the samples with
+        these numbers of some streams in place of the first, and no limit of a question counts."""
+
+        def opener(plan: Plan, given: Externs | None) -> Session:
+            nothing = Limits(calls=0)
+            return Session(
+                plan,
+                self.engines,
+                seed=self.terms.seed,
+                window=self.terms.window,
+                store=self.store,
+                budget=nothing,
+                models=self.models(plan),
+                externs=load_externs(plan, trust=self.terms.trust) if given is None else given,
+                drawn=drawn,
+            )
+
+        return opener
 
     def models(self, plan: Plan) -> tuple[PlanModel, ...]:
         """Those of the plan with their sizes and prices."""

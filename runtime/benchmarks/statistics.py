@@ -31,8 +31,8 @@ def interval_of(scores: Sequence[float], *, seed: int = 0) -> Interval | None:
     return bootstrap(scores, seed=seed)
 
 
-def wilson(successes: int, n: int) -> Interval:
-    """95 % score interval of a proportion (Wilson, 1927); `n` is positive."""
+def wilson(successes: float, n: float) -> Interval:
+    """95 % score interval of a proportion (Wilson, 1927); `n` is positive, and need be no whole number."""
     share, square = successes / n, _Z * _Z
     middle = share + square / (2 * n)
     reach = _Z * sqrt(share * (1 - share) / n + square / (4 * n * n))

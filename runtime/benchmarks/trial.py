@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Protocol, TypeAlias
 
 from pnyx.compiler.declarations import Benchmark
-from pnyx.compiler.plan import Plan
+from pnyx.compiler.plan import Plan, PlanNode
 from pnyx.runtime.benchmarks.judging import judged, to_judge
 from pnyx.runtime.benchmarks.problems import Problem, Problems
 from pnyx.runtime.benchmarks.report import Evaluation, Outcome, Report
@@ -44,24 +44,30 @@ class Watch(Protocol):
 def joined(plans: Sequence[Plan]) -> Plan:
     """One plan that needs what all of them need, for opening their engines once. It cannot be run."""
     models = {model.name: model for plan in plans for model in plan.models}
-    nodes = tuple(node for plan in plans for node in plan.nodes)
-    return plans[0].model_copy(update={"models": tuple(models.values()), "nodes": nodes})
+    nodes: list[PlanNode] = []
+    for plan in plans:
+        before = len(nodes)
+        nodes += (n.model_copy(update={"inputs": tuple(before + index for index in n.inputs)}) for n in plan.nodes)
+    return plans[0].model_copy(update={"models": tuple(models.values()), "nodes": tuple(nodes)})
 
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """`scoring` None: the plan `judge` judges, against the answers of `baseline` where the score compares."""
+    """`scoring` None: the plan `judge` judges, against the answers of `baseline` where the score compares; `known` are
+    these answers to the problems, where others have asked for them."""
 
     benchmark: Benchmark
     problems: Problems
     plan: Plan
     against: Plan | None = None
     baseline: Plan | None = None
+    known: Sequence[Outcome] | None = None
     judge: Plan | None = None
     scoring: Scoring | None = None
     _session: Session | None = field(default=None, init=False)
     _drained: bool = field(default=False, init=False)
     _stopped: RuntimeFailure | None = field(default=None, init=False)
+    _simulated: bool = field(default=False, init=False)
 
     @property
     def pipelines(self) -> tuple[Plan, ...]:
@@ -76,9 +82,9 @@ class Trial:
     def steps(self) -> int:
         """How often `watch` is called, at most."""
         compared = [self.plan] if self.against is None else [self.plan, self.against]
-        return len(self.problems.problems) * len({plan.digest for plan in self.plans if plan is not self.judge}) + (
-            len(self.problems.problems) * len(compared) if self.judge is not None else 0
-        )
+        answering = compared if self.known is not None else self.pipelines
+        judging = len(compared) if self.judge is not None else 0
+        return len(self.problems.problems) * (len({plan.digest for plan in answering}) + judging)
 
     def drain(self) -> None:
         """Ends the trial in order: what engines are at work on is kept."""
@@ -92,20 +98,22 @@ class Trial:
         compared = [self.plan] if self.against is None else [self.plan, self.against]
         answered: dict[str, _Answers] = {}
         try:
-            for plan in (*compared, *([self.baseline] if self.baseline is not None else [])):
+            for plan in compared:
                 if plan.digest not in answered:
                     answered[plan.digest] = await self._answer(plan, opener, watch)
+            if self.baseline is not None and self.baseline.digest not in answered:
+                given = None if self.known is None else _Answers(outcomes=list(self.known))
+                answered[self.baseline.digest] = given or await self._answer(self.baseline, opener, watch)
             evaluations = [await self._evaluate(plan, answered, opener, watch) for plan in compared]
         finally:
             if self.scoring is not None:
                 self.scoring.close()
-        simulated = any(outcome.result.simulated for e in evaluations for outcome in e.outcomes)
         return Report(
             benchmark=self.benchmark.name,
             score=self.benchmark.score,
             problems=self.problems,
             evaluations=tuple(evaluations),
-            simulated=simulated,
+            simulated=self._simulated,
             stopped=self._stopped,
         )
 
@@ -145,6 +153,7 @@ class Trial:
             return None
         self._session = opener(plan, externs)
         answers.seed = self._session.seed
+        self._simulated |= self._session.simulated
         return self._session
 
     async def _rate(self, problem: Problem, result: Result) -> Outcome:

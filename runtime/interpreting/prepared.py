@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from types import MappingProxyType
 
 from pnyx.compiler.operators import Input, Operator, Param
 from pnyx.compiler.plan import Plan, PlanBody, PlanNode
@@ -31,13 +32,14 @@ class PreparedBody:
         given: Sequence[int],
         outputs: Sequence[int],
         scored: frozenset[str],
+        drawn: Mapping[str, tuple[int, ...]],
         numbers: Iterator[int],
     ) -> None:
         self.given, self.outputs = tuple(given), tuple(outputs)
         steps, bodies = [], []
         for entry in nodes:
-            steps.append(_step(next(numbers), entry, scored))
-            bodies.append(tuple(_body(body, scored, numbers) for body in entry.bodies))
+            steps.append(_step(next(numbers), entry, scored, drawn))
+            bodies.append(tuple(_body(body, scored, drawn, numbers) for body in entry.bodies))
         self.steps, self.bodies = tuple(steps), tuple(bodies)
         self.begins: tuple[Begin | None, ...] = tuple(
             IMPLEMENTATIONS[type(step.operator)](step) if type(step.operator) in IMPLEMENTATIONS else None
@@ -56,24 +58,36 @@ class PreparedBody:
         """How many nodes have to run."""
 
 
-def _step(number: int, entry: PlanNode, scored: frozenset[str]) -> Step[Operator]:
-    place = str(entry.place) if entry.place is not None else None
-    return Step(number, entry.operator, entry.inputs, entry.stream, entry.label, place, entry.stream in scored)
+def _step(number: int, entry: PlanNode, scored: frozenset[str], drawn: Mapping[str, tuple[int, ...]]) -> Step[Operator]:
+    return Step(
+        number,
+        entry.operator,
+        entry.inputs,
+        entry.stream,
+        entry.label,
+        place=str(entry.place) if entry.place is not None else None,
+        scored=entry.stream in scored,
+        numbers=drawn.get(entry.stream),
+    )
 
 
-def _body(body: PlanBody, scored: frozenset[str], numbers: Iterator[int]) -> PreparedBody:
-    return PreparedBody(body.nodes, range(body.params), body.outputs, scored, numbers)
+def _body(
+    body: PlanBody, scored: frozenset[str], drawn: Mapping[str, tuple[int, ...]], numbers: Iterator[int]
+) -> PreparedBody:
+    return PreparedBody(body.nodes, range(body.params), body.outputs, scored, drawn, numbers)
 
 
 class PreparedPlan:
     """The plan's own graph as a body that is given the question and then the values of the states; its outputs are the
-    result and then the new values. `states` are the names of these, `initial` their values at the start of a run."""
+    result and then the new values. `states` are the names of these, `initial` their values at the start of a run.
 
-    def __init__(self, plan: Plan) -> None:
+    `drawn`: for some streams that `Sample` nodes draw, the numbers of the samples to take in place of the first."""
+
+    def __init__(self, plan: Plan, drawn: Mapping[str, tuple[int, ...]] = MappingProxyType({})) -> None:
         self.plan = plan
         given = (0, *(state.param for state in plan.states))
         outputs = (plan.output, *(state.output for state in plan.states))
-        self.body = PreparedBody(plan.nodes, given, outputs, scored_streams(plan), count())
+        self.body = PreparedBody(plan.nodes, given, outputs, scored_streams(plan), drawn, count())
         self.states = tuple(state.name for state in plan.states)
         self.initial = initial_states(plan)
         stray = [

@@ -20,15 +20,22 @@ class Draw(Work[Request, Response]):
     """New candidates from samples: `n` of the operator for each of `requests`, with keys under `prefixes`.
 
     Where the operator is `joined`, each is one request for all n; otherwise n requests for one sample each, of the same
-    base seed and so of the same samples.
+    base seed and so of the same samples. `numbers`: which samples of their streams, where they are not the first n.
     """
 
-    __slots__ = ("_got", "_operator", "_prefixes")
+    __slots__ = ("_got", "_numbers", "_operator", "_prefixes")
 
-    def __init__(self, operator: DrawingOperator, prefixes: Sequence[str], requests: list[Request]) -> None:
+    def __init__(
+        self,
+        operator: DrawingOperator,
+        prefixes: Sequence[str],
+        requests: list[Request],
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self._operator, self._prefixes, n = operator, prefixes, operator.n
-        together = n == 1 or (operator.joined and n > 0)
-        self.requests = requests if together else [_single(r, k) for r in requests for k in range(n)]
+        self._numbers = range(n) if numbers is None else numbers
+        together = numbers is None and (n == 1 or (operator.joined and n > 0))
+        self.requests = requests if together else [_single(r, k) for r in requests for k in self._numbers]
         self._got: list[tuple[SampledText, ...]] = [()] * len(self.requests)
 
     def accept(self, slot: int, _: int, response: Response) -> Request | None:
@@ -38,7 +45,10 @@ class Draw(Work[Request, Response]):
     def finish(self) -> Pool:
         operator, ends = self._operator, bool(self._operator.sampling.stop)
         return tuple(
-            Candidate(f"{self._prefixes[place]}:{k}", MappingProxyType(written(sample, operator.model, ends=ends)))
+            Candidate(
+                f"{self._prefixes[place]}:{self._numbers[k]}",
+                MappingProxyType(written(sample, operator.model, ends=ends)),
+            )
             for place, k, sample in self.drawn()
         )
 
@@ -98,6 +108,6 @@ def prepare_sample(step: Step[Sample]) -> Begin:
             subject=chat.subject,
             priority=scope.example.question.index,
         )
-        return Draw(sample, (scope.stream(step),), [request])
+        return Draw(sample, (scope.stream(step),), [request], step.numbers)
 
     return begin

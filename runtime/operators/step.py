@@ -35,7 +35,7 @@ _LONGEST_KEY = 120
 class Step(Generic[O_co]):
     """A node as the runtime sees it. `index` counts the nodes of the plan, those of bodies behind the node that has
     them; `inputs` are places in the body that the node is in. `scored`: whether something reads the log-probabilities
-    of what it draws."""
+    of what it draws. `numbers`: which samples of its stream a `Sample` takes, where they are not the first."""
 
     index: int
     operator: O_co
@@ -44,6 +44,7 @@ class Step(Generic[O_co]):
     label: str
     place: str | None
     scored: bool = True
+    numbers: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,12 +184,57 @@ def test_one_budget_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--benchmark", "sums", "--pipeline", "strong", "--against", "weak", "--store", "calls.db")
     assert bench(*arguments, "--budget", "calls=30", "-o", "out.jsonl") == 3
     shown = capsys.readouterr()
-    assert "ended early" in shown.out
+    assert "ended early: of 20 questions these were done: strong 20, weak 10" in shown.out
     assert "error[R820]" in shown.err
     pipelines = [json.loads(line)["pipeline"] for line in Path("out.jsonl").read_text().splitlines()]
     assert pipelines == ["strong"] * 20 + ["weak"] * 10
     assert "(paired, 10 questions)" in shown.out
     assert bench(*arguments, "--budget", "calls=30") == 0  # goes on from there
+
+
+def test_an_interruption_reports_what_was_done(folder: Path) -> None:
+    latency = "\n".join(f'[models.{name}]\nengine = "simulated"\nlatency = 0.2' for name in ("small", "big"))
+    (folder / "pnyx.toml").write_text(latency)
+    command = [sys.executable, "-m", "pnyx", "bench", "p.pnyx", "--benchmark", "sums", "--pipeline", "strong"]
+    arguments = ["--window", "1", "--store", "none", "--trace", "t.jsonl", "--set", "n=1"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not Path("t.jsonl").exists() or "example_ended" not in Path("t.jsonl").read_text():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "sums (SIMULATED): 20 questions" in out
+    assert re.search(r"ended early: of 20 questions these were done: strong 1?\d\n", out)
+    assert err.endswith("interrupted\n")
+    assert json.loads(Path("t.jsonl").read_text().splitlines()[-1])["event"] == "run_ended"
+
+
+def test_each_pipeline_and_each_judging_has_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--benchmark", "graded", "--pipeline", "strong", "--against", "weak", "--store", "none")
+    assert bench(*arguments, "-o", "plain.jsonl") == 0
+    plain = without_time(capsys.readouterr().out)
+    assert bench(*arguments, "-o", "out.jsonl", "--trace") == 0
+    shown = capsys.readouterr()
+    assert without_time(shown.out) == plain
+    assert Path("out.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    traces = sorted(Path().glob("out.jsonl.trace*.jsonl"))
+    assert len(traces) == 4
+    assert [f"another trace is in {trace}" in shown.err for trace in traces].count(True) == 3
+    digests = set()
+    for trace in traces:
+        assert main(["report", str(trace), "--json"]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert (figures["examples"], figures["answered"]) == (20, 20)
+        digests.add(figures["digest"])
+    assert len(digests) == 3  # one judge for both
+    ended = json.loads(Path("out.jsonl.trace.jsonl").read_text().splitlines()[-1])
+    assert (ended["event"], ended["summary"]["examples"]) == ("run_ended", 20)
+    assert main(["report", "out.jsonl.trace.weak.jsonl"]) == 0
+
+
+def test_a_trace_without_a_name_lies_beside_an_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--benchmark", "sums", "--pipeline", "weak", "--trace") == 1
+    assert "there is no output for the trace to lie beside" in capsys.readouterr().err
 
 
 def test_the_judge_spends_from_the_same_budget(capsys: pytest.CaptureFixture[str]) -> None:

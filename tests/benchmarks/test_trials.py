@@ -17,8 +17,11 @@ from pnyx.compiler.program import Program
 from pnyx.compiler.trials import benchmark_of, compile_trial
 from pnyx.runtime.benchmarks import Report, Trial, load_problems, open_scoring
 from pnyx.runtime.benchmarks.sessions import Terms, opened
+from pnyx.runtime.benchmarks.trial import joined
 from pnyx.runtime.budgets import Limits
 from pnyx.runtime.config import load_config
+from pnyx.runtime.engines.engine import Capability
+from pnyx.runtime.engines.needs import needs_of
 from pnyx.runtime.errors import SandboxUnusable
 from pnyx.runtime.sandbox import sandbox
 
@@ -112,12 +115,38 @@ async def test_a_trial_that_is_drained_reports_what_was_done(after: int) -> None
     for short, long in zip(report.evaluations, whole.evaluations, strict=True):
         assert [o.score for o in short.outcomes] == [o.score for o in long.outcomes][: len(short.outcomes)]
     assert (report.comparison is None) == (done[1] == 0)
-    assert json.loads(json.dumps(report.to_data()))["problems"] == 30
+    data = json.loads(json.dumps(report.to_data()))
+    assert (data["problems"], data["ended_early"], data["simulated"]) == (30, sum(done) < 60, True)
+    assert whole.to_data()["ended_early"] is False
 
 
 async def test_results_do_not_depend_on_the_window() -> None:
     reports = [await run(trial_of("duel"), lambda *_, **__: None, window) for window in (1, 7, 64)]
     assert len({report.to_jsonl() for report in reports}) == 1
+
+
+def test_plans_that_are_joined_need_what_each_of_them_needs(tmp_path: Path) -> None:
+    """A loop of two pools, in the plan that comes second, reads inputs of its own plan."""
+    text = """model small = "smollm2-135m"
+model big = "qwen2.5-72b"
+prompt again(query, candidate, other) = "{{ query }} {{ candidate.text }} {{ other.text }} Again?"
+pipeline plain(query) { query |> generate(small) }
+pipeline debate(query) {
+    a = query |> generate(small)
+    b = query |> generate(big) |> extract(number)
+    loop max 2 {
+        next = a |> ask(small, again, other = b)
+        b = b |> ask(big, again, other = a) |> extract(number)
+        a = next
+    }
+    a + b |> best(by = logprob)
+}
+"""
+    (tmp_path / "debate.pnyx").write_text(text)
+    program = Program.load(tmp_path / "debate.pnyx")
+    plans = [program.compile(name) for name in ("plain", "debate")]
+    needed = [{model: set(needs) for model, needs in needs_of(plan).items()} for plan in (plans[1], joined(plans))]
+    assert needed == [{"small": {Capability.LOGPROBS}, "big": {Capability.LOGPROBS}}] * 2
 
 
 def test_code_is_refused_where_it_cannot_be_confined(monkeypatch: pytest.MonkeyPatch) -> None:

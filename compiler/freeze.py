@@ -126,10 +126,7 @@ def _type(written: PlanType) -> Type:
 
 
 def _place(span: Span) -> Place:
+    first, last = span.first, span.last
     return Place(
-        source=span.source.name,
-        line=span.first.line,
-        column=span.first.column,
-        end_line=span.last.line,
-        end_column=span.last.column,
+        source=span.source.name, line=first.line, column=first.column, end_line=last.line, end_column=last.column
     )

@@ -18,11 +18,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-from pnyx.compiler.operators import DrawingOperator, Loop, Operator, ShuffleOptions
+from pnyx.compiler.operators import (
+    Ask,
+    Branch,
+    Constant,
+    DrawingOperator,
+    Extern,
+    Loop,
+    Operator,
+    ShuffleOptions,
+)
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Type
 
-__all__ = ["Graph", "Node", "node"]
+__all__ = ["Graph", "Node", "constant_types", "node"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +71,7 @@ def node(
     """A node with its digests. Without `stream` the node's own meaning names it, and `salt`: that of the body it is
     written in, since what is drawn there is drawn anew each time."""
     inputs, bodies = tuple(inputs), tuple(bodies)
-    meaning, everything = _texts(operator)
+    meaning, everything = _texts(operator, constant_types(operator))
     inside = [_body_texts(body) for body in bodies]
     if stream is None:
         stream = _hash(meaning, *([salt] if salt else []), *(i.stream for i in inputs), *(text for text, _ in inside))
@@ -76,8 +85,20 @@ def _body_texts(body: Graph) -> tuple[str, str]:
     return _hash("body", *(o.stream for o in outputs)), _hash("body", *(o.digest for o in outputs))
 
 
+def constant_types(operator: Operator) -> tuple[type, ...]:
+    """What its constants are of. Operators with 1, 1.0 and true are equal to Python, and not the same."""
+    match operator:
+        case Constant(value=value):
+            return (type(value),)
+        case Branch(patterns=values):
+            return tuple(type(value) for value in values)
+        case Ask(constants=named) | Extern(constants=named):
+            return tuple(type(value) for _, value in named)
+    return ()
+
+
 @lru_cache(maxsize=4096)
-def _texts(operator: Operator) -> tuple[str, str]:
+def _texts(operator: Operator, kinds: tuple[type, ...]) -> tuple[str, str]:  # noqa: ARG001 - a part of the key
     """The attributes as canonical text: those that make the meaning, and all of them. How many samples, and how many
     rounds at most, do not: with more of them, the first stay what they are."""
     attributes = asdict(operator)
@@ -114,6 +135,7 @@ class Graph:
 
     params: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    _order: tuple[Node, ...] = field(default=(), init=False, repr=False, compare=False)
 
     @property
     def output(self) -> Node:
@@ -121,6 +143,11 @@ class Graph:
 
     def nodes(self) -> tuple[Node, ...]:
         """Every node once, inputs before their users, in a fixed order; not those inside of bodies."""
+        if not self._order:
+            object.__setattr__(self, "_order", self._sorted())
+        return self._order
+
+    def _sorted(self) -> tuple[Node, ...]:
         order: dict[str, Node] = {parameter.digest: parameter for parameter in self.params}
         stack: list[tuple[Node, bool]] = [(output, False) for output in reversed(self.outputs)]
         while stack:

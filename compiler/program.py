@@ -249,13 +249,15 @@ class Program:
         *,
         comments: Sequence[str] = (),
         folder: Path | None = None,
+        splits: Mapping[str, float] | None = None,
     ) -> str:
         """A program of one file in which these choices are closed, formatted: the pipeline, the file's benchmarks, and
         what they need. It compiles to the plan that `compile` gives with the choices. `comments` are lines to stand
         first; what was chosen follows them.
 
         It is for the folder of the program's own file. With another `folder`, paths of data and passages are written
-        from there; functions of Python are looked for beside it. Raises CompileError.
+        from there; functions of Python are looked for beside it. `splits`: of benchmarks, in place of those that they
+        say. Raises CompileError.
         """
         from pnyx.compiler.closing import not_one_value, write_closed
 
@@ -264,7 +266,7 @@ class Program:
         # Tidied, a name that a block introduced may mean something else behind it.
         for text in (self._closed_text(closed, comments, tidy=tidy) for tidy in (True, False)):
             if Program.parse(write_closed(text), name).compile(closed.pipeline).digest == wanted:
-                return write_closed(text if folder is None else replace(text, folder=folder))
+                return write_closed(replace(text, folder=folder, splits=splits or {}))
         raise CompileError([not_one_value(self._closed_text(closed))])
 
     def closed_declarations(self, closed: Closed) -> tuple[Named, ...]:
@@ -415,8 +417,10 @@ class Program:
 
     def _state_starts(self, found: Diagnostics | None = None) -> dict[str, StateStart]:
         """What the sound states of the program begin as."""
+        states = [d for d in self._scope.own.values() if isinstance(d, syntax.StateDecl)]
+        if not states:
+            return {}
         elaborator = self._elaborator(Assignment(self._site_names), Diagnostics() if found is None else found)
-        states = (d for d in self._scope.own.values() if isinstance(d, syntax.StateDecl))
         starts = {state.name: state_start(elaborator, state) for state in states}
         return {name: start for name, start in starts.items() if start is not None}
 

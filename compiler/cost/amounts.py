@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from pnyx.compiler.cost.interval import Estimate
 
-__all__ = ["NOTHING", "Cost", "NodeCost", "added", "chosen", "repeated"]
+__all__ = ["FREE", "NOTHING", "Cost", "NodeCost", "added", "chosen", "repeated"]
 
 NOTHING = Estimate.exactly(0)
 
@@ -24,10 +24,20 @@ class Cost:
     money: Estimate | None = NOTHING
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(_sum(mine, its) for mine, its in zip(_amounts(self), _amounts(other), strict=True)))  # type: ignore[arg-type]
+        return Cost(
+            self.calls + other.calls,
+            self.samples + other.samples,
+            self.prompt_tokens + other.prompt_tokens,
+            self.generated_tokens + other.generated_tokens,
+            _sum(self.flops, other.flops),
+            _sum(self.money, other.money),
+        )
 
     def times(self, factor: Estimate) -> Cost:
         return Cost(*(None if amount is None else amount * factor for amount in _amounts(self)))  # type: ignore[arg-type]
+
+
+FREE = Cost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def _one_of(amounts: Sequence[Estimate | None], shares: Sequence[float]) -> Esti
 
 
 def _amounts(cost: Cost) -> tuple[Estimate | None, ...]:
-    return tuple(getattr(cost, field.name) for field in fields(cost))
+    return cost.calls, cost.samples, cost.prompt_tokens, cost.generated_tokens, cost.flops, cost.money
 
 
 def _sum(left: Estimate | None, right: Estimate | None) -> Estimate | None:

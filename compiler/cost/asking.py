@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pnyx.compiler.cost.amounts import NOTHING, Cost
+from pnyx.compiler.cost.amounts import FREE, NOTHING, Cost
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import Lengths
 from pnyx.compiler.cost.prompt_size import prompt_tokens
@@ -23,7 +23,7 @@ def cost_and_steps(
     """What the node costs, and how many calls follow one another in it."""
     operator = current.operator
     if not isinstance(operator, ModelOperator):
-        return Cost(), NOTHING
+        return FREE, NOTHING
     model = models[operator.model]
     if isinstance(operator, Loglik):
         prompts, tries, requests, drawn = _asked_at_once(operator, inputs[1]), _ONE, 1, 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pnyx.compiler.cost.amounts import NOTHING, Cost, NodeCost, added, chosen, repeated
+from pnyx.compiler.cost.amounts import FREE, NOTHING, Cost, NodeCost, added, chosen, repeated
 from pnyx.compiler.cost.asking import cost_and_steps
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import Lengths
@@ -101,7 +101,8 @@ class _Walk:
             run.parts.append(parts)
             run.depths.append(before + steps)
             run.costs.extend([NodeCost(index, shape.size, before + steps, cost), *nested])
-            total += cost
+            if cost is not FREE:
+                total += cost
         return _Run(run.shapes, run.parts, run.depths, run.costs, total)
 
     def _shape(

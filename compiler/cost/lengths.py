@@ -28,6 +28,7 @@ MOST_FRAME = 64.0
 """With a default system message or a date that a chat template may put in."""
 FILL = {Reads.TEXT: 0.5, Reads.LIST: 0.5}
 """The part of max_tokens that a sample uses, where nothing was measured; a quarter for the readings not named."""
+_UNMEASURED = StreamFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +123,4 @@ class Lengths:
         return TokenFit((tokens - frame) / chars, frame)
 
     def _facts(self, stream: str) -> StreamFacts:
-        return self.profile.streams.get(stream) or StreamFacts()
+        return self.profile.streams.get(stream) or _UNMEASURED

@@ -14,9 +14,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["PROFILE_VERSION", "Profile", "ProfileError", "QuestionFacts", "RegionFacts", "StreamFacts"]
+__all__ = ["Profile", "ProfileError", "QuestionFacts", "RegionFacts", "StreamFacts"]
 
-PROFILE_VERSION: Final = 1
+_PROFILE_VERSION: Final = 1
 Amount = Annotated[int, Field(ge=0, le=10**18)]
 """A count or a sum. No run reaches the bound; without one, a damaged file could hold what no float can."""
 
@@ -77,7 +77,7 @@ class QuestionFacts(_Facts):
 class Profile(_Facts):
     """The runtime adds to it with the `observe` methods, one addition each."""
 
-    version: Literal[1] = PROFILE_VERSION
+    version: Literal[1] = _PROFILE_VERSION
     question: QuestionFacts = Field(default_factory=QuestionFacts)
     streams: dict[str, StreamFacts] = Field(default_factory=dict)
     regions: dict[str, RegionFacts] = Field(default_factory=dict)

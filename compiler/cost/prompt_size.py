@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ import jinja2
 from pnyx.compiler.cost.interval import Estimate
 from pnyx.compiler.cost.lengths import MOST_FRAME, TokenFit
 from pnyx.compiler.cost.shapes import VALUE, FieldShape, Length, Shape
-from pnyx.compiler.operators import Extend, Loglik, ModelOperator, Over, Sample
+from pnyx.compiler.operators import Extend, Loglik, ModelOperator, Over, Sample, Sampling
 from pnyx.compiler.prompts import Candidates, render
 
 __all__ = ["LONGEST_TOKEN", "prompt_tokens"]
@@ -30,6 +30,7 @@ LONGEST_TOKEN = 8.0
 _RENDERED_CANDIDATES = 48
 """Of a larger pool this many are rendered, and the rest counted like the last."""
 _FIRST_MARK = 0xE000
+_ANY_SAMPLING = Sampling()
 
 _Shown: TypeAlias = tuple[Estimate, tuple[tuple[str, type, FieldShape], ...]]
 """A shape that can be looked up; types tell 1 and true apart."""
@@ -41,14 +42,26 @@ def prompt_tokens(
 ) -> Estimate:
     """Tokens of one prompt. `pools` are the pool inputs, in order; `context` bounds a prompt where it is known."""
     shown = tuple((pool.size, tuple((name, type(v), v) for name, v in pool.fields.items())) for pool in pools)
-    return _tokens(operator, question, shown, fit, context)
+    least, chars, most = _bounds(_asking(operator), question, shown)
+    tokens = Estimate(least, min(max(fit.tokens(chars), least), most), most)
+    if context is None:
+        return tokens
+    # Texts that are looked at each fit behind the question, not all at once.
+    room = max(1, pools[0].size.most) if isinstance(operator, Loglik) else 1
+    return tokens.between(0, context * room)
+
+
+def _asking(operator: ModelOperator) -> ModelOperator:
+    """What of an operator decides its prompts: not who is asked, nor how often."""
+    if isinstance(operator, Loglik):
+        return replace(operator, model="")
+    return replace(operator, model="", sampling=_ANY_SAMPLING, n=1, joined=False)
 
 
 @lru_cache(maxsize=8192)
-def _tokens(
-    operator: ModelOperator, question: Length, shapes: tuple[_Shown, ...], fit: TokenFit, context: int | None
-) -> Estimate:
-    """Kept, since rendering takes the longest, and plans of one program ask the same."""
+def _bounds(operator: ModelOperator, question: Length, shapes: tuple[_Shown, ...]) -> tuple[float, float, float]:
+    """The fewest tokens, the likely characters, and the most tokens. Kept, since rendering takes the longest, and plans
+    of one program ask the same."""
     pools = [Shape(size, {name: value for name, _, value in fields}) for size, fields in shapes]
     marks = _Marks()
     shown = marks.of(question)
@@ -64,14 +77,9 @@ def _tokens(
         return max(marks.most_tokens(_text(operator, shown, pools, sizes, standin)) for standin in standins)
 
     least = _over_sizes(barest, [pool.size.least for pool in pools]) / LONGEST_TOKEN
-    expected = fit.tokens(_over_sizes(likely, [pool.size.expected for pool in pools]))
+    chars = _over_sizes(likely, [pool.size.expected for pool in pools])
     most = _over_sizes(fullest, [pool.size.most for pool in pools]) + MOST_FRAME
-    tokens = Estimate(least, min(max(expected, least), most), most)
-    if context is None:
-        return tokens
-    # Texts that are looked at each fit behind the question, not all at once.
-    room = max(1, pools[0].size.most) if isinstance(operator, Loglik) else 1
-    return tokens.between(0, context * room)
+    return least, chars, most
 
 
 def _over_sizes(measure: Callable[[Sequence[int]], float], sizes: Sequence[float]) -> float:

@@ -16,13 +16,13 @@ from pnyx.compiler.elaborate.kinds import WORDS, Base, Kind, Parameter, Signatur
 from pnyx.compiler.elaborate.loops import evaluate_each
 from pnyx.compiler.elaborate.lower import lower
 from pnyx.compiler.elaborate.lower_extern import lower_extern
+from pnyx.compiler.elaborate.recipes import Recipe, key_of, recipe_of, remade, run_time
 from pnyx.compiler.elaborate.scope import Environment, in_library
 from pnyx.compiler.elaborate.values import (
     ERROR,
     FilledArgument,
     GraphValue,
     OpValue,
-    PromptValue,
     Symbol,
     Value,
     describe,
@@ -56,20 +56,28 @@ def evaluate_pipe(elaborator: Elaborator, expression: syntax.Pipe, environment: 
     return _apply(elaborator, value, [piped], stage.span)
 
 
+_QUOTED = "what stands in quotes is a text; write the operator without them, in YAML behind `!expr` where it has commas"
+
+
 def _not_callable(elaborator: Elaborator, value: Value, where: syntax.Expr) -> Value:
     if value is not ERROR:
         elaborator.report(
             "E301",
             f"{describe(value)} is not an operator",
-            where.span,
+            chosen_place(elaborator, where),
             help=_hole_hint(where)
             or _hidden_hint(elaborator, where)
-            or "only operators stand after `|>` or before `(`",
+            or (_QUOTED if isinstance(value, str) else "only operators stand after `|>` or before `(`"),
         )
     return ERROR
 
 
 def evaluate_call(elaborator: Elaborator, expression: syntax.Call, environment: Environment) -> Value:
+    written = expression.callee
+    if isinstance(written, syntax.Field) and elaborator.scope.signature(written.name) is not None:
+        message = f"`{written.name}` is an operator, not a field"
+        elaborator.report("E301", message, written.name_span, help=f"it stands behind a pipe: `… |> {written.name}(…)`")
+        return ERROR
     callee = elaborator.evaluate(expression.callee, environment)
     if not isinstance(callee, OpValue):
         return _not_callable(elaborator, callee, expression.callee)
@@ -124,42 +132,33 @@ def _apply(elaborator: Elaborator, callee: OpValue, given: list[Given[FilledArgu
         return ERROR
     if any(g.payload.value is ERROR for g in (*bound.values.values(), *bound.extra.values())):
         return ERROR
-    memo = elaborator.scope.results
-    key = _memo_key(elaborator, callee, bound, call)
-    if key is not None and key in memo:
-        return memo[key]
-    reports = elaborator.reports
-    value = _result(elaborator, callee, bound, call)
-    if key is not None and elaborator.reports == reports:
-        memo[key] = value
-    return value
-
-
-def _memo_key(
-    elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span
-) -> tuple[object, ...] | None:
-    """What decides the result of a call in the program's own text to an operator that only sees its arguments. The
-    alternatives of a choice share most of a pipeline, so most of their calls have been made before."""
     declaration = callee.operation.declaration
     if elaborator.frames or elaborator.in_body or (declaration is not None and not in_library(declaration)):
-        return None
-    arguments = [(name, _identity(g.payload.value)) for part in (bound.values, bound.extra) for name, g in part.items()]
-    if any(identity is None for _, identity in arguments):
-        return None
-    return (callee.operation.signature.name, call.source.name, call.start, call.end, *arguments)
+        return _result(elaborator, callee, bound, call)
+    return _remembered(elaborator, callee, bound, call)
 
 
-def _identity(value: Value) -> object:
-    """Equal for equal values; None where that is not known cheaply."""
-    match value:
-        case GraphValue():
-            return value.node.digest, value.query.digest
-        case PromptValue():
-            return id(value.declaration)
-        case OpValue() | tuple():
-            return None
-        case _:
-            return type(value), value
+def _remembered(elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span) -> Value:
+    """The result of a call in the program's own text to an operator that only sees its arguments."""
+    arguments = {name: g.payload.value for part in (bound.values, bound.extra) for name, g in part.items()}
+    given = run_time(arguments.values())
+    kinds = key_of(arguments, given)
+    if kinds is None:
+        return _result(elaborator, callee, bound, call)
+    memo = elaborator.scope.results
+    key = (callee.operation.signature.name, call.source.name, call.start, call.end, kinds)
+    known = memo.get(key)
+    if isinstance(known, Recipe):
+        return remade(elaborator, known, given, call)
+    same = (key, *(node.digest for node in given))
+    if same in memo:
+        return cast("Value", memo[same])
+    reports = elaborator.reports
+    value = _result(elaborator, callee, bound, call)
+    if elaborator.reports == reports:
+        recipe = recipe_of(value, given)
+        memo[same if recipe is None else key] = value if recipe is None else recipe
+    return value
 
 
 def _result(elaborator: Elaborator, callee: OpValue, bound: Bound[FilledArgument], call: Span) -> Value:

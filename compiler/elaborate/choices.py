@@ -59,7 +59,8 @@ class Assignment:
         """The index of the option to take. `closed` indices are within range: they were checked against `met`."""
         name = self.names.get(site_of(tune), "choice")
         chosen = min(self.closed.get(name, default), len(options) - 1)
-        self.met.setdefault(name, Choice(name, options, default, chosen, tune.span, values))
+        if name not in self.met:
+            self.met[name] = Choice(name, options, default, chosen, tune.span, values)
         return chosen
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pnyx.compiler import syntax
 from pnyx.compiler.elaborate.choices import site_of
-from pnyx.compiler.elaborate.scope import Environment
+from pnyx.compiler.elaborate.scope import Environment, Options
 from pnyx.compiler.elaborate.unroll import range_values
 from pnyx.compiler.elaborate.values import ERROR, Value
 from pnyx.compiler.source import Span
@@ -18,24 +18,16 @@ __all__ = ["chosen_place", "close_choice"]
 
 
 def close_choice(elaborator: Elaborator, expression: syntax.Tune, environment: Environment, *, words: bool) -> Value:
-    options = _options(elaborator, expression, environment)
+    known = elaborator.scope.options
+    options = known.get(id(expression))
     if options is None:
-        return ERROR
-    texts = tuple(text for text, _ in options)
-    default = 0
-    if expression.default is not None:
-        wanted = _canonical(expression.default)
-        if wanted not in texts:
-            elaborator.report(
-                "E403",
-                f"the default `{wanted}` is none of the options",
-                expression.default.span,
-                help=f"the options are {', '.join(f'`{t}`' for t in texts)}",
-            )
+        options = _options(elaborator, expression, environment)
+        if options is None:
             return ERROR
-        default = texts.index(wanted)
-    literals = tuple(_literal(option) for _, option in options)
-    chosen = options[elaborator.assignment.pick(expression, texts, literals, default)][1]
+        if not any(isinstance(option, syntax.Range) for option in expression.options):
+            known[id(expression)] = options
+    index = elaborator.assignment.pick(expression, options.texts, options.literals, options.default)
+    chosen = options.values[index]
     if isinstance(chosen, int):
         return chosen
     return elaborator.evaluate(chosen, environment, words=words)
@@ -50,17 +42,15 @@ def chosen_place(elaborator: Elaborator, expression: syntax.Expr) -> Span:
     return expression.span if choice is None else expression.options[choice.chosen].span
 
 
-def _options(
-    elaborator: Elaborator, expression: syntax.Tune, environment: Environment
-) -> list[tuple[str, syntax.Expr | int]] | None:
-    """Text and expression of each option; a range stands for its integers. None after a report."""
+def _options(elaborator: Elaborator, expression: syntax.Tune, environment: Environment) -> Options | None:
+    """A range stands for its integers. None after a report."""
     options: list[tuple[str, syntax.Expr | int]] = []
     for option in expression.options:
         if isinstance(option, syntax.Range):
             values = range_values(elaborator, option, environment)
             if values is None:
                 return None
-            options.extend((str(v), v) for v in values)
+            options.extend([(str(value), value) for value in values])
         else:
             options.append((_canonical(option), option))
     if not options:
@@ -68,7 +58,21 @@ def _options(
             "E404", "`tune` without options", expression.span, help="list what may be chosen: `tune(1, 2, 4)`"
         )
         return None
-    return options
+    texts = tuple(text for text, _ in options)
+    default = 0
+    if expression.default is not None:
+        wanted = _canonical(expression.default)
+        if wanted not in texts:
+            elaborator.report(
+                "E403",
+                f"the default `{wanted}` is none of the options",
+                expression.default.span,
+                help=f"the options are {', '.join(f'`{t}`' for t in texts)}",
+            )
+            return None
+        default = texts.index(wanted)
+    meant = tuple(option for _, option in options)
+    return Options(expression, texts, meant, tuple(map(_literal, meant)), default)
 
 
 def _canonical(option: syntax.Expr) -> str:

@@ -207,13 +207,12 @@ def _shown_source(value: GraphValue, place: Place) -> list[Label]:
 def _check_pool(
     value: GraphValue, type_: Pool, kind: Kind, place: Place, reporter: Reporter, fields: Mapping[str, Value]
 ) -> Value:
-    produced = [Label(value.node.span, _shown_fields(type_))] if value.node.span else []
     if not fits(type_.size, kind.size):
         reporter.report(
             "E301",
             f"`{place.operator}` takes {_shown_size(kind.size)} candidates, and this pool has {type_.size}",
             place.call,
-            secondary=[replace(label, text=f"this gives {type_.size}") for label in produced],
+            secondary=[Label(value.node.span, f"this gives {type_.size}")] if value.node.span else [],
             help="change the size that is declared, or take as many as it says",
         )
         return ERROR
@@ -229,7 +228,7 @@ def _check_pool(
                 f"`{place.operator}` needs candidates with {_article(wanted)} `{wanted}`",
                 place.call,
                 f"no `{wanted}` here",
-                secondary=produced,
+                secondary=[Label(value.node.span, _shown_fields(type_))] if value.node.span else [],
                 help=f"did you mean `{likely}`?" if likely else provider_of(wanted),
                 fixes=rename(place.call, wanted, likely),
             )
@@ -302,6 +301,8 @@ def _way_out(value: Value, kind: Kind, place: Place) -> str:
         case Base.FIELD, str():
             word = value if value.isidentifier() else "score"
             return f"the name of a field is written without quotes: `{place.parameter} = {word}`"
+        case Base.INT | Base.FLOAT, tuple():
+            return "write one number; what may be chosen from stands without brackets: `tune(1, 2, 4)`"
         case Base.INT, _:
             return "write a whole number"
         case Base.FLOAT, _:

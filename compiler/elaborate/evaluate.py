@@ -230,7 +230,16 @@ class Elaborator:
                 )
                 return ERROR
             case syntax.SettingsDecl():
-                self.report("E301", f"`{name}` is a {declaration.kind}, not a value", expression.span)
+                hides = isinstance(self.scope.library.get(name), syntax.OpDecl)
+                self.report(
+                    "E301",
+                    f"`{name}` is a {declaration.kind}, not a value",
+                    expression.span,
+                    secondary=[Label(declaration.name_span, "declared here")],
+                    help=f"it hides the operator `{name}` of the library: give it another name"
+                    if hides
+                    else "name an operator, a pool or a value",
+                )
                 return ERROR
             case syntax.StateDecl():
                 return ERROR  # pipelines have it as a local name; elsewhere its use has been reported
@@ -355,9 +364,7 @@ class Elaborator:
     ) -> GraphValue:
         """A node of the graph, under the name and place that a reader of the program knows. Raises TypeFault where
         single values do not go together; what is wrong with the inputs of operators is found before."""
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            self._too_large(call, f"the program has more than {MOST_NODES} nodes")
+        self._count_node(call)
         label, span = name, call
         for frame in self.frames:
             if in_library(frame.declaration):
@@ -369,9 +376,25 @@ class Elaborator:
         if isinstance(type_, Pool) and type_.size.high > MOST_CANDIDATES:
             self._too_large(call, f"a pool of {type_.size} candidates", "a pool has up to a million")
         made = node(operator, inputs, type_, label=label, span=span, salt=self.salt, bodies=bodies)
+        self._own(made)
+        return GraphValue(made, made if isinstance(type_, Chat) else query)
+
+    def remake(self, made: Node, inputs: Sequence[Node], call: Span) -> Node:
+        """A node that was made before, over other inputs of the same types."""
+        self._count_node(call)
+        again = node(made.operator, inputs, made.type, label=made.label, span=made.span, salt=self.salt)
+        self._own(again)
+        return again
+
+    def _count_node(self, call: Span) -> None:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            self._too_large(call, f"the program has more than {MOST_NODES} nodes")
+
+    def _own(self, made: Node) -> None:
+        """Notes it for the innermost body, unless it is one of a body around that."""
         if not any(made.digest in outer.made for outer in self._bodies[:-1]):
             self._bodies[-1].made.add(made.digest)
-        return GraphValue(made, made if isinstance(type_, Chat) else query)
 
     def convert(self, value: Value, kind: Kind, place: Place, fields: dict[str, Value] | None = None) -> Value:
         return convert(value, kind, place, self, fields)

@@ -23,9 +23,9 @@ from pnyx.compiler.limits import read_limits
 from pnyx.compiler.nearest import nearest
 from pnyx.compiler.source import Span
 
-__all__ = ["MODEL_OPTIONS", "resolve"]
+__all__ = ["resolve"]
 
-MODEL_OPTIONS = {
+_MODEL_OPTIONS = {
     "parameters": "number of weights",
     "context": "tokens that fit",
     "price_in": "dollars per million prompt tokens",
@@ -84,9 +84,9 @@ def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> Non
     first: dict[str, Span] = {}
     for option in declaration.options:
         place = option.name_span or option.span
-        if option.name not in MODEL_OPTIONS:
-            likely = nearest(option.name or "", MODEL_OPTIONS)
-            listed = ", ".join(f"`{o}`" for o in MODEL_OPTIONS)
+        if option.name not in _MODEL_OPTIONS:
+            likely = nearest(option.name or "", _MODEL_OPTIONS)
+            listed = ", ".join(f"`{o}`" for o in _MODEL_OPTIONS)
             diagnostics.report(
                 "E209",
                 f"a model has no option `{option.name}`",
@@ -97,13 +97,13 @@ def _check_model(declaration: syntax.ModelDecl, diagnostics: Diagnostics) -> Non
         elif not isinstance(option.value, syntax.Number) or option.value.unit not in (None, "$"):
             diagnostics.report(
                 "E301",
-                f"`{option.name}` of a model is a number: {MODEL_OPTIONS[option.name]}",
+                f"`{option.name}` of a model is a number: {_MODEL_OPTIONS[option.name]}",
                 option.value.span,
                 help=f"for example `{option.name} = {'8B' if option.name == 'parameters' else '2'}`",
             )
         elif option.name in _COUNTS and not (option.value.value >= 1 and float(option.value.value).is_integer()):
             message = f"`{option.name}` of a model cannot be {option.value.span.text}"
-            help = f"it is a whole number, at least 1: {MODEL_OPTIONS[option.name]}"
+            help = f"it is a whole number, at least 1: {_MODEL_OPTIONS[option.name]}"
             diagnostics.report("E401", message, option.value.span, help=help)
         elif option.name in first:
             diagnostics.report(
@@ -152,7 +152,7 @@ class _Resolver:
         self._assigned: dict[str, Span] = {}
         self._read: set[str] = set()
         self._unseen: set[str] = set()
-        self._model_wanted = False
+        self._model_wanted = self._text_wanted = False
 
     def declaration(self, declaration: syntax.OpDecl | syntax.PipelineDecl, unused: Diagnostics) -> None:
         self.defaults(declaration.params)
@@ -236,7 +236,7 @@ class _Resolver:
             case syntax.Match():
                 self.expression(expression.value)
                 for arm in expression.arms:
-                    self.expression(arm.pattern)
+                    self._pattern(arm.pattern)
                     self._branch(arm.value)
             case syntax.Each():
                 self._block(expression.body, (expression.name, expression.name_span))
@@ -244,6 +244,12 @@ class _Resolver:
                 self.expression(expression.retries)
             case _:
                 pass
+
+    def _pattern(self, pattern: syntax.Expr) -> None:
+        """A word that nobody declares is meant as a text."""
+        self._text_wanted = True
+        self.expression(pattern)
+        self._text_wanted = False
 
     def _branch(self, branch: syntax.Expr | syntax.Block) -> None:
         if isinstance(branch, syntax.Block):
@@ -280,8 +286,11 @@ class _Resolver:
         if name in self._unseen:
             help = "a default cannot use another parameter; make it `none`, and choose in the body"
         else:
-            likely = self._scope.suggest(name, [n for block in self._locals for n in block])
+            known = [n for block in self._locals for n in block]
+            likely = None if self._text_wanted else self._scope.suggest(name, known)
             unheard = f'declare it: `model {name} = "…"`' if self._model_wanted else _UNHEARD
+            if self._text_wanted:
+                unheard = f'a text stands between double quotes: `"{name}"`'
             help = f"did you mean `{likely}`?" if likely else unheard
         self._diagnostics.report("E201", f"there is no `{name}`", span, help=help, fixes=rename(span, name, likely))
 

@@ -14,6 +14,7 @@ from pnyx.compiler import syntax
 from pnyx.compiler.diagnostics import Diagnostics, Label, Reporter, rename
 from pnyx.compiler.elaborate.builtin import BUILTINS, VALUES
 from pnyx.compiler.elaborate.kinds import REQUIRED, TYPE_NAMES, Base, Kind, Parameter, Signature, kind_of
+from pnyx.compiler.elaborate.recipes import Recipe
 from pnyx.compiler.elaborate.templates import prompt_text
 from pnyx.compiler.elaborate.values import PromptValue, Value
 from pnyx.compiler.modules import Imports
@@ -21,7 +22,7 @@ from pnyx.compiler.nearest import nearest
 from pnyx.library import LIBRARY_PREFIX
 
 __all__ = [
-    "Environment", "ModuleScope", "Named", "check_annotation", "check_types", "in_library", "signature_of",
+    "Environment", "ModuleScope", "Named", "Options", "check_annotation", "check_types", "in_library", "signature_of",
 ]  # fmt: skip
 
 Named: TypeAlias = (
@@ -37,6 +38,18 @@ Named: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """Of a `tune`: `texts` as written, `values` to evaluate, `literals` what each is where it is one; `default` is an
+    index."""
+
+    tune: syntax.Tune
+    texts: tuple[str, ...]
+    values: tuple[syntax.Expr | int, ...]
+    literals: tuple[object, ...]
+    default: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleScope:
     """`own` are the declarations of all the program's files, `library` the standard library's; `main` is the name of
     the source that is the program. `unread` names exist, but their declarations are faulty, so their uses are not;
@@ -48,7 +61,9 @@ class ModuleScope:
     unread: set[str] = field(default_factory=set)
     complete: bool = True
     defaults: dict[tuple[str, str], Value] = field(default_factory=dict)
-    results: dict[tuple[object, ...], Value] = field(default_factory=dict)
+    results: dict[tuple[object, ...], Recipe | Value] = field(default_factory=dict)
+    options: dict[int, Options] = field(default_factory=dict)
+    """By the identity of their `tune`, which they hold; not of those whose options depend on other choices."""
     _signatures: dict[int, Signature] = field(default_factory=dict)
     _prompts: dict[int, PromptValue | None] = field(default_factory=dict)
 

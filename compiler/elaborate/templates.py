@@ -14,7 +14,7 @@ from pnyx.compiler.prompts import TemplateFault, TemplateUse, check_template
 from pnyx.compiler.source import Span
 from pnyx.compiler.types import Pool
 
-__all__ = ["check_prompt", "field_faults", "prompt_text"]
+__all__ = ["check_prompt", "field_faults", "prompt_text", "templates_of", "variables_in"]
 
 _checked = lru_cache(maxsize=512)(check_template)
 
@@ -35,7 +35,7 @@ def check_prompt(declaration: syntax.PromptDecl, reporter: Reporter) -> bool:
     """Reports templates that cannot be parsed and variables that are no parameters."""
     params = {p.name for p in declaration.params}
     sound = True
-    for template in _templates(declaration):
+    for template in templates_of(declaration):
         use = _checked(template.value)
         if isinstance(use, TemplateFault):
             reporter.report(
@@ -65,7 +65,7 @@ def check_prompt(declaration: syntax.PromptDecl, reporter: Reporter) -> bool:
 def field_faults(declaration: syntax.PromptDecl, pools: Mapping[str, Pool], call: Span, reporter: Reporter) -> bool:
     """Reports fields that a template reads, without testing for them, from candidates that do not have them."""
     sound = True
-    for template in _templates(declaration):
+    for template in templates_of(declaration):
         use = _checked(template.value)
         if not isinstance(use, TemplateUse):
             continue
@@ -87,12 +87,19 @@ def field_faults(declaration: syntax.PromptDecl, pools: Mapping[str, Pool], call
     return sound
 
 
+def variables_in(declaration: syntax.PromptDecl) -> set[str]:
+    """What the templates of a sound prompt read."""
+    uses = (_checked(template.value) for template in templates_of(declaration))
+    return {variable for use in uses if isinstance(use, TemplateUse) for variable in use.variables}
+
+
 def _clause(sentence: str) -> str:
     """A sentence of Jinja's as ours go: without the capital and the full stop."""
     return sentence[:1].lower() + sentence[1:].rstrip(".")
 
 
-def _templates(declaration: syntax.PromptDecl) -> list[syntax.Text]:
+def templates_of(declaration: syntax.PromptDecl) -> list[syntax.Text]:
+    """The system part, where there is one, then the user's."""
     return [declaration.user] if declaration.system is None else [declaration.system, declaration.user]
 
 

@@ -14,7 +14,7 @@ from pnyx.compiler.elaborate.values import ERROR, GraphValue, Value, describe
 if TYPE_CHECKING:
     from pnyx.compiler.elaborate.evaluate import Elaborator
 
-__all__ = ["items_of", "range_values", "unroll_for", "unroll_repeat"]
+__all__ = ["range_values", "unroll_for", "unroll_repeat"]
 
 
 def unroll_repeat(elaborator: Elaborator, statement: syntax.Repeat, environment: Environment) -> None:
@@ -30,7 +30,7 @@ def unroll_repeat(elaborator: Elaborator, statement: syntax.Repeat, environment:
 
 
 def unroll_for(elaborator: Elaborator, statement: syntax.For, environment: Environment) -> None:
-    items = items_of(elaborator, statement.items, environment)
+    items = _items_of(elaborator, statement.items, environment)
     if items is None:
         elaborator.poison(statement.body, environment)
         return
@@ -41,7 +41,7 @@ def unroll_for(elaborator: Elaborator, statement: syntax.For, environment: Envir
         elaborator.block(statement.body, inner)
 
 
-def items_of(elaborator: Elaborator, expression: syntax.Expr, environment: Environment) -> Sequence[Value] | None:
+def _items_of(elaborator: Elaborator, expression: syntax.Expr, environment: Environment) -> Sequence[Value] | None:
     if isinstance(expression, syntax.Range):
         return range_values(elaborator, expression, environment)
     items = elaborator.evaluate(expression, environment)
@@ -62,9 +62,15 @@ def items_of(elaborator: Elaborator, expression: syntax.Expr, environment: Envir
 def range_values(elaborator: Elaborator, expression: syntax.Range, environment: Environment) -> Sequence[int] | None:
     ends = []
     for end in (expression.low, expression.high):
-        place = Place("..", "an end", end.span, end.span)
-        value = elaborator.convert(elaborator.evaluate(end, environment), Kind(Base.INT), place)
-        if not isinstance(value, int):
+        value = elaborator.evaluate(end, environment)
+        if isinstance(value, bool) or not isinstance(value, int):
+            if value is not ERROR:
+                elaborator.report(
+                    "E304" if isinstance(value, GraphValue) else "E301",
+                    f"`..` goes from one whole number to another, and this is {describe(value)}",
+                    end.span,
+                    help="write whole numbers that are known when compiling, or list the values: `tune(0.2, 0.5)`",
+                )
             return None
         ends.append(value)
     if not 0 <= ends[1] - ends[0] <= 10_000:

@@ -43,7 +43,8 @@ def optimise(graph: Graph, *, check: bool = False) -> Graph:
 
 
 def _optimised(graph: Graph, context: PassContext, check: bool) -> Graph:
-    graph = rewritten(graph, lambda _, current: _with_bodies(current, context, check))
+    if any(current.bodies for current in graph.nodes()):
+        graph = rewritten(graph, lambda _, current: _with_bodies(current, context, check))
     while True:
         before = graph
         for run in PASSES:

@@ -71,7 +71,7 @@ def _draws_for_one_prompt(current: Node) -> bool:
 
 def _group(current: Node) -> object:
     operator = current.operator
-    if isinstance(operator, Sample | Ask):
+    if isinstance(operator, Sample | Ask) and (operator.n > 1 or operator.joined):
         operator = replace(operator, n=1, joined=False)
     return current.stream, operator, tuple(i.digest for i in current.inputs)
 

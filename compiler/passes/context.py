@@ -42,10 +42,14 @@ def rewritten(graph: Graph, change: Callable[[Node, Node], Node]) -> Graph:
     for old in graph.nodes():
         if old.digest in done:
             continue
-        inputs = [done[i.digest] for i in old.inputs]
         current = old
-        if any(new is not given for new, given in zip(inputs, old.inputs, strict=True)):
-            current = typed(old.operator, inputs, label=old.label, span=old.span, stream=old.stream, bodies=old.bodies)
+        for given in old.inputs:
+            if done[given.digest] is not given:
+                inputs = [done[i.digest] for i in old.inputs]
+                current = typed(
+                    old.operator, inputs, label=old.label, span=old.span, stream=old.stream, bodies=old.bodies
+                )
+                break
         done[old.digest] = change(old, current)
     outputs = tuple(done[output.digest] for output in graph.outputs)
     if all(new is old for new, old in zip(outputs, graph.outputs, strict=True)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pnyx.compiler.graph import Graph, Node
+from pnyx.compiler.graph import Graph, Node, constant_types
 from pnyx.compiler.operators import (
     AsQuery,
     Compute,
@@ -54,7 +54,7 @@ def merge_identical_calls(graph: Graph, context: PassContext) -> Graph:  # noqa:
 
 def _meaning(current: Node) -> object:
     if isinstance(current.operator, _CERTAIN):
-        return current.operator, tuple(i.digest for i in current.inputs)
+        return current.operator, constant_types(current.operator), tuple(i.digest for i in current.inputs)
     return current.digest
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from elaborate.programs import MODELS, body, compiled, errors, kinds
 
+from pnyx.compiler import graph as graph_module
 from pnyx.compiler.diagnostics import CompileError
-from pnyx.compiler.operators import Ask, Over, Reads, Sample, Single
+from pnyx.compiler.graph import node
+from pnyx.compiler.operators import Ask, Branch, Constant, ConstantValue, Extern, Over, Reads, Sample, Single
 from pnyx.compiler.plan import Plan
 from pnyx.compiler.program import Program
+from pnyx.compiler.types import Scalar
 
 
 def test_several_models_are_an_ensemble() -> None:
@@ -283,3 +288,16 @@ def test_compiling_a_faulty_program_raises_everything() -> None:
     with pytest.raises(CompileError) as caught:
         compiled(body("a = query |> generte(small)\nquery |> generate(small, n = 0)"))
     assert [d.code for d in caught.value.diagnostics] == ["E201", "E401"]
+
+
+@pytest.mark.parametrize("values", list(itertools.permutations((1, 1.0, True))))
+def test_values_that_are_equal_to_python_mean_different_things(values: tuple[ConstantValue, ...]) -> None:
+    """Whichever of them comes first."""
+    graph_module._texts.cache_clear()
+    operators = [
+        *(Constant(value=value) for value in values),
+        *(Branch(patterns=(value,)) for value in values),
+        *(Extern(name="f", target="m:f", names=("x",), constants=(("x", v),), gives="int") for v in values),
+    ]
+    made = [node(operator, [], Scalar("int"), label="") for operator in operators]
+    assert len({one.digest for one in made}) == len({one.stream for one in made}) == len(operators)

@@ -10,6 +10,7 @@ from pnyx.compiler.operators import (
     AnswerKind,
     Ask,
     Concat,
+    Constant,
     Dedupe,
     Extract,
     Filter,
@@ -222,6 +223,12 @@ def test_merges_free_nodes_whatever_their_streams() -> None:
     sorts = [typed(Sort(by="logprob"), [drafts], label="sort", stream=stream) for stream in "ab"]
     after = merge_identical_calls(graph(plus(*sorts)), CONTEXT)
     assert [node.label for node in after] == ["query", "generate", "sort", "+"]
+
+
+def test_does_not_merge_what_is_equal_to_python_alone() -> None:
+    one, true = (typed(Constant(value=value), [], label="constant") for value in (1, True))
+    before = Graph((QUERY,), (QUERY, one, true))
+    assert merge_identical_calls(before, CONTEXT) is before
 
 
 def test_does_not_merge_streams_of_samples() -> None:

@@ -105,8 +105,10 @@ class Program:
         RuntimeFailure for what is wrong before anything is asked; why it ended early afterwards is in the report's
         `stopped`."""
         _check_no_loop("abench")
-        given = Given(**settings)
-        return asyncio.run(self._bench(benchmark, pipeline, against, split, limit, choices, given))
+        evaluated = self.abench(
+            benchmark, pipeline=pipeline, against=against, split=split, limit=limit, choices=choices, **settings
+        )
+        return asyncio.run(evaluated)
 
     async def abench(
         self,
@@ -119,21 +121,10 @@ class Program:
         choices: Mapping[str, object] | None = None,
         **settings: Unpack[MapSettings],
     ) -> Report:
-        return await self._bench(benchmark, pipeline, against, split, limit, choices, Given(**settings))
-
-    async def _bench(
-        self,
-        benchmark: str | None,
-        pipeline: str | None,
-        against: str | None,
-        split: Part,
-        limit: int | None,
-        choices: Mapping[str, object] | None,
-        settings: Given,
-    ) -> Report:
         from pnyx.compiler.trials import benchmark_of, compile_trial
         from pnyx.runtime.benchmarks import Trial, load_problems, open_scoring
 
+        given = Given(**settings)
         declared = benchmark_of(self._source, benchmark)
         plans = compile_trial(self._source, declared, pipeline, against, choices)
         trial = Trial(
@@ -143,10 +134,10 @@ class Program:
             against=plans.against,
             baseline=plans.baseline,
             judge=plans.judge,
-            scoring=open_scoring(declared, trust=settings.trust),
+            scoring=open_scoring(declared, trust=given.trust),
         )
-        config = configuration(settings, self.path, [model.name for plan in trial.plans for model in plan.models])
-        async with _opening(settings, config, trial.pipelines, trial.judge) as opening:
+        config = configuration(given, self.path, [model.name for plan in trial.plans for model in plan.models])
+        async with _opening(given, config, trial.pipelines, trial.judge) as opening:
             return await trial.run(opening)
 
     def ablate(
@@ -164,8 +155,10 @@ class Program:
         `--only`, None all. Raises CompileError (also E671, where nothing can be left out) and RuntimeFailure for what
         is wrong before anything is asked; why it ended early afterwards is in the report's `stopped`."""
         _check_no_loop("aablate")
-        given = Given(**settings)
-        return asyncio.run(self._ablate(benchmark, pipeline, kinds, split, limit, choices, given))
+        ablated = self.aablate(
+            benchmark, pipeline=pipeline, kinds=kinds, split=split, limit=limit, choices=choices, **settings
+        )
+        return asyncio.run(ablated)
 
     async def aablate(
         self,
@@ -178,27 +171,16 @@ class Program:
         choices: Mapping[str, object] | None = None,
         **settings: Unpack[MapSettings],
     ) -> AblationReport:
-        return await self._ablate(benchmark, pipeline, kinds, split, limit, choices, Given(**settings))
-
-    async def _ablate(
-        self,
-        benchmark: str | None,
-        pipeline: str | None,
-        kinds: Collection[Kind] | None,
-        split: Part,
-        limit: int | None,
-        choices: Mapping[str, object] | None,
-        settings: Given,
-    ) -> AblationReport:
         from pnyx.compiler.ablations import ablations
         from pnyx.compiler.trials import benchmark_of
         from pnyx.runtime.search.ablation import ablation_of
 
+        given = Given(**settings)
         declared = benchmark_of(self._source, benchmark)
         found = ablations(self._source, pipeline, choices, kinds=kinds)
-        ablation = ablation_of(self._source, declared, found, split=split, limit=limit, trust=settings.trust)
-        config = configuration(settings, self.path, [model.name for plan in ablation.plans for model in plan.models])
-        async with _opening(settings, config, ablation.pipelines, ablation.judge) as opening:
+        ablation = ablation_of(self._source, declared, found, split=split, limit=limit, trust=given.trust)
+        config = configuration(given, self.path, [model.name for plan in ablation.plans for model in plan.models])
+        async with _opening(given, config, ablation.pipelines, ablation.judge) as opening:
             return await ablation.run(opening)
 
     @property
@@ -276,13 +258,10 @@ class Pipeline:
         """Answers one question. What goes wrong with it is in the result's `error`; an engine or a store that cannot be
         opened raises RuntimeFailure."""
         _check_no_loop("arun")
-        return asyncio.run(self._answer(question, Given(**settings)))
+        return asyncio.run(self.arun(question, **settings))
 
     async def arun(self, question: str, **settings: Unpack[RunSettings]) -> Result:
-        return await self._answer(question, Given(**settings))
-
-    async def _answer(self, question: str, settings: Given) -> Result:
-        async with self._session(settings) as session:
+        async with self._session(Given(**settings)) as session:
             return await session.run(question)
 
     def map(

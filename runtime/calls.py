@@ -11,6 +11,8 @@ Invariants
   kinds are drawn apart.
 - With a store, what an engine answered is used when it is durable, not before.
 - Hits are free for the run. A query's limits count them: what a query may do never depends on what the store holds.
+- Every try that an engine may have worked on is paid from the budget of the run, and the next one has a claim of its
+  own.
 - `done` is called once, from the event loop and never from inside `submit`; after `cancel` it is not called.
 """
 
@@ -29,7 +31,7 @@ from pnyx.runtime.request import Request, Response, SampledText, Usage
 from pnyx.runtime.scheduling import Scheduler, Ticket
 from pnyx.runtime.store.keys import Keys, identity_of
 from pnyx.runtime.store.records import Record, records_of
-from pnyx.runtime.store.store import CallStore
+from pnyx.runtime.store.store import CallStore, Standing
 
 __all__ = ["Answer", "Calls", "Draw", "Order", "Outcome"]
 
@@ -161,10 +163,11 @@ class Calls:
                 self._drop(flight.fetch)
 
     def drain(self) -> None:
-        """From now on nothing new is asked of the engines; what they are at work on is kept."""
+        """From now on nothing new is asked of the engines, nor anything again; what they are at work on is kept."""
         self._draining = True
+        self._scheduler.drain()
         for fetch in list(self._fetches):
-            if fetch.ticket is None or not fetch.ticket.started:
+            if fetch.ticket is None or not fetch.ticket.at_work:
                 self._drop(fetch)
         self._tell_if_idle()
 
@@ -220,7 +223,12 @@ class Calls:
                     self._flights.pop(flight.key, None)
             case Record():
                 self._land(flight, found, None)
-        if last and missing:
+        if not last:
+            return
+        for left in [flight for flight in missing if not flight.waiting]:  # what was found may have cancelled others
+            missing.remove(left)
+            self._flights.pop(left.key, None)
+        if missing:
             self._fetch(order, missing)
 
     def _fetch(self, order: Order, flights: list[_Flight]) -> None:
@@ -258,6 +266,18 @@ class Calls:
                 elsewhere=partial(self._look_again, fetch),
             )
 
+    def _try_again(self, fetch: _Fetch, failure: RuntimeFailure, go_on: Callable[[], None]) -> None:
+        if fetch.claim is None or self._budget is None or not failure.worked:
+            go_on()
+            return
+        fetch.claim.settle(fetch.claim.charge)
+        fetch.claim = self._budget.claim(
+            self._tariffs[fetch.model].bound(fetch.request),
+            go_on,
+            partial(self._spent, self._budget),
+            priority=fetch.request.priority,
+        )
+
     def _spent(self, budget: Budget, against: str | RuntimeFailure) -> None:
         if isinstance(against, RuntimeFailure):
             self._stopped(against)
@@ -277,13 +297,19 @@ class Calls:
 
     def _send(self, fetch: _Fetch) -> None:
         if fetch in self._fetches:
-            fetch.ticket = self._scheduler.submit(fetch.model, fetch.request, partial(self._answered, fetch))
+            fetch.ticket = self._scheduler.submit(
+                fetch.model, fetch.request, partial(self._answered, fetch), partial(self._try_again, fetch)
+            )
 
-    def _answered(self, fetch: _Fetch, outcome: Response | RuntimeFailure) -> None:
+    def _answered(self, fetch: _Fetch, outcome: Response | RuntimeFailure | None) -> None:
+        if outcome is None:
+            self._give_up(fetch)
+            return
         if self.watched and fetch.ticket is not None:
             fetch.order.draws += (_draw(fetch.request, fetch.ticket, outcome),)
         if isinstance(outcome, RuntimeFailure):
-            self._settle(fetch, None)
+            if fetch.claim is not None:
+                fetch.claim.settle(fetch.claim.charge if outcome.worked else None)
             self._end(fetch)
             for flight in fetch.flights:
                 self._flights.pop(flight.key, None)
@@ -292,7 +318,7 @@ class Calls:
             return
         records = records_of(outcome)
         if self._store is None:
-            self._kept(fetch, outcome.usage, records, None)
+            self._kept(fetch, outcome.usage, records, {})
             return
         tokens = outcome.usage.prompt + outcome.usage.generated
         saves = 2 * self._sizes[fetch.model] * tokens / len(records)
@@ -301,20 +327,15 @@ class Calls:
             self._identities[fetch.model], saves, pairs, partial(self._kept, fetch, outcome.usage, records)
         )
 
-    def _settle(self, fetch: _Fetch, usage: Usage | None) -> None:
-        if fetch.claim is not None:
-            tariff = self._tariffs[fetch.model]
-            charge = None if usage is None else tariff.charge(fetch.request, usage.prompt, usage.generated)
-            fetch.claim.settle(charge)
-
-    def _kept(self, fetch: _Fetch, usage: Usage, records: Sequence[Record], failure: StoreFailure | None) -> None:
+    def _kept(self, fetch: _Fetch, usage: Usage, records: Sequence[Record], said: Standing | StoreFailure) -> None:
         """Also settles: who was waiting for these samples elsewhere finds them in the store from then on."""
-        self._settle(fetch, usage)
-        if failure is not None:
-            self._stopped(failure)
+        if fetch.claim is not None:
+            fetch.claim.settle(self._tariffs[fetch.model].charge(fetch.request, usage.prompt, usage.generated))
+        if isinstance(said, StoreFailure):
+            self._stopped(said)
         else:
             for flight, record in zip(fetch.flights, records, strict=True):
-                self._land(flight, record, fetch.order)
+                self._land(flight, said.get(flight.key, record), fetch.order)
         self._end(fetch)
 
     def _land(self, flight: _Flight, record: Record, drawn_for: Order | None) -> None:
@@ -344,12 +365,15 @@ class Calls:
             order.done(failure)
 
     def _drop(self, fetch: _Fetch) -> None:
+        if fetch.ticket is not None:
+            if fetch.ticket.over:  # answered, and on its way into the store
+                return
+            fetch.ticket.cancel()
+        self._give_up(fetch)
+
+    def _give_up(self, fetch: _Fetch) -> None:
         """What the engine did until it was cancelled is not known: it counts as all that it could have done."""
         ticket = fetch.ticket
-        if ticket is not None:
-            if ticket.over:  # answered, and on its way into the store
-                return
-            ticket.cancel()
         for flight in fetch.flights:
             self._flights.pop(flight.key, None)
         self._end(fetch)

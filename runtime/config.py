@@ -305,22 +305,26 @@ def _not_toml(path: Path, text: str, reason: str) -> ConfigurationError:
 
 
 def _faulty(path: Path, text: str, error: ValidationError) -> ConfigurationError:
-    """The first fault as the error; the others, with their lines, in its help."""
+    """The first fault as the error; the others, with their lines, in its help. A place without a column is told and not
+    shown, where somebody may have written a key or a password."""
     faults, lines = [], key_lines(text)
     for fault in error.errors():
         keys = tuple(str(part) for part in fault["loc"])
         line = line_of(lines, keys)
         message, help = _explain(keys, dict(fault))
-        faults.append((line or 0, message, help))
+        faults.append((line or 0, message, help, _SECRET.search(keys[-1]) is not None))
     faults.sort(key=lambda fault: fault[0])
-    (line, message, help), *rest = faults
-    further = [f"also in line {at}: {what} ({way_out})" for at, what, way_out in rest[:_MORE_FAULTS]]
+    (line, message, help, secret), *rest = faults
+    further = [f"also in line {at}: {what} ({way_out})" for at, what, way_out, _ in rest[:_MORE_FAULTS]]
     if len(rest) > _MORE_FAULTS:
         further.append(f"and {len(rest) - _MORE_FAULTS} more faults")
-    place = f"{path}:{line}:1" if line else str(path)
+    place = f"{path}:{line}" + ":1" * (not secret) if line else str(path)
     return ConfigurationError(message, place=place, help="; ".join([help, *further]))
 
 
+_SECRET = re.compile("url|endpoint|base|key|token$|secret|pass|auth|header", re.IGNORECASE)
+_MEANT = {"base_url": "url", "api_base": "url", "api_key": "key_env", "key": "key_env", "token": "key_env"}
+"""As other programs call them."""
 _URL = "write where its API starts, as `http://127.0.0.1:8000/v1`; a key goes into the variable that `key_env` names"
 _PATTERNS = {
     "endpoint": "write the address of a collector, as `http://127.0.0.1:4318`; keys go into OTEL_EXPORTER_OTLP_HEADERS",
@@ -336,6 +340,8 @@ def _explain(keys: tuple[str, ...], fault: dict[str, Any]) -> tuple[str, str]:
     key = ".".join(keys)
     if fault["type"] == "extra_forbidden":
         known = _keys_beside(keys)
+        if (meant := _MEANT.get(keys[-1])) in known:
+            return f"unknown key `{key}`", f"it is called `{meant}` here: {_PATTERNS[meant]}"
         near = nearest(keys[-1], known)
         return f"unknown key `{key}`", f"did you mean `{near}`? " * bool(near) + f"keys here: {_listed(known)}"
     value = repr(fault["input"])
@@ -353,8 +359,7 @@ def _explain(keys: tuple[str, ...], fault: dict[str, Any]) -> tuple[str, str]:
             f"did you mean `{near}`? " * bool(near) + f"allowed: {_listed(allowed)}",
         )
     if fault["type"] == "string_pattern_mismatch":
-        secret = keys[-1] in ("url", "key_env", "endpoint")  # somebody may have written a key or a password there
-        return f"`{key}` cannot be {'this' if secret else shown}", _PATTERNS[keys[-1]]
+        return f"`{key}` cannot be {'this' if _SECRET.search(keys[-1]) else shown}", _PATTERNS[keys[-1]]
     reason = fault["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"`{key}` cannot be {shown}", f"it should be {_in_words(fault['type'], reason)}"
 

@@ -15,7 +15,8 @@ RuntimeFailure
 │   └── FaultyPrompt        E406  a template cannot be rendered with this example's values
 ├── BudgetReached           R820  a limit of the run is reached; what is done is kept
 ├── EngineFailure           R807  a call failed; `retryable` says whether trying again can help
-│   ├── ServerFailed        R815  a server could not be reached, broke off, did not answer in time, or failed
+│   ├── ServerFailed        R815  a server broke off, did not answer in time, or failed
+│   │   └── ServerAway      R815  it cannot be reached now, and may come back: it is starting, or its gateway says so
 │   ├── ServerBusy          R816  a server has no room now; `retry_after` says when to come back, where it does
 │   ├── BrokenReply         R817  a server's answer is not what its protocol says
 │   ├── NotStored           R819  a replay was asked for a call that its store does not hold
@@ -42,17 +43,19 @@ __all__ = [
     "BrokenReply", "BudgetReached", "CapabilityMissing", "ConfigurationError", "EmptyPool", "EmptyQuestion",
     "ENGINE_CODES", "EngineFailure", "ExampleFailure", "ExternFailed", "ExternUnusable", "FaultyPrompt", "KeyRefused",
     "ModelNotFound", "NoBranch", "NotStored", "PackageMissing", "PassagesUnusable", "PromptTooLong",
-    "QueryLimitReached", "ReplyRefused", "RuntimeFailure", "SandboxUnusable", "ServerBusy", "ServerFailed",
-    "ServerUnusable", "StoreFailure", "StoreNewer", "StoreUnusable", "UnreadableReply", "WrongResult",
+    "QueryLimitReached", "ReplyRefused", "RuntimeFailure", "SandboxUnusable", "ServerAway", "ServerBusy",
+    "ServerFailed", "ServerUnusable", "StoreFailure", "StoreNewer", "StoreUnusable", "UnreadableReply", "WrongResult",
 ]  # fmt: skip
 
 
 class RuntimeFailure(Exception):
-    """Base. `code` is the diagnostic code, `retryable` whether the same call may succeed later, `place` where the
-    source asked for it (`file:line:column`), `help` a way out."""
+    """Base. `code` is the diagnostic code, `retryable` whether the same call may succeed later, `worked` whether an
+    engine may have worked on it, so that it may have to be paid, `place` where the source asked for it
+    (`file:line:column`), `help` a way out."""
 
     code = "R807"
     retryable = False
+    worked = False
 
     def __init__(self, message: str, *, place: str | None = None, help: str | None = None) -> None:
         super().__init__(message)
@@ -95,6 +98,7 @@ class WrongResult(ExampleFailure):
 
 class ReplyRefused(ExampleFailure):
     code = "R818"
+    worked = True
 
 
 class FaultyPrompt(ExampleFailure):
@@ -115,12 +119,14 @@ class EngineFailure(RuntimeFailure):
 
     code = "R807"
     overloaded = False
+    worked = True
 
     def __init__(
         self,
         message: str,
         *,
         retryable: bool | None = None,
+        worked: bool | None = None,
         overloaded: bool | None = None,
         retry_after: float | None = None,
         place: str | None = None,
@@ -128,6 +134,7 @@ class EngineFailure(RuntimeFailure):
     ) -> None:
         super().__init__(message, place=place, help=help)
         self.retryable = type(self).retryable if retryable is None else retryable
+        self.worked = type(self).worked if worked is None else worked
         self.overloaded = type(self).overloaded if overloaded is None else overloaded
         self.retry_after = retry_after
 
@@ -137,9 +144,14 @@ class ServerFailed(EngineFailure):
     retryable = True
 
 
+class ServerAway(ServerFailed):
+    worked = False
+
+
 class ServerBusy(EngineFailure):
     code = "R816"
     retryable = True
+    worked = False
     overloaded = True
 
 
@@ -150,14 +162,17 @@ class BrokenReply(EngineFailure):
 
 class NotStored(EngineFailure):
     code = "R819"
+    worked = False
 
 
 class ServerUnusable(EngineFailure):
     code = "E617"
+    worked = False
 
 
 class KeyRefused(EngineFailure):
     code = "E618"
+    worked = False
 
 
 ENGINE_CODES = frozenset(

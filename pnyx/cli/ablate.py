@@ -21,10 +21,10 @@ from pnyx.cli.files import check_writable, write_text
 from pnyx.cli.interruptions import Interruption, draining
 from pnyx.cli.limits import budget, query_limits, store_of
 from pnyx.cli.plans import load_program
-from pnyx.cli.progress import counting
+from pnyx.cli.progress import counting, passing
 from pnyx.cli.running import add_running_arguments, chosen_seed, positive
 from pnyx.cli.summary import print_simulated
-from pnyx.cli.terminal import count, interactive, rendered
+from pnyx.cli.terminal import count, rendered
 
 if TYPE_CHECKING:
     from pnyx.compiler.plan import Plan
@@ -38,7 +38,7 @@ _FAULTS_SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_running_arguments(parser)
+    add_running_arguments(parser, plans=False)
     parser.add_argument("--benchmark", metavar="NAME", help="which benchmark, where the program has several")
     parser.add_argument(
         "--only",
@@ -74,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
     outcomes = [outcome for evaluation in report.evaluations for outcome in evaluation.outcomes]
     _print_failures(outcomes)
     if interruption.number:
-        print("interrupted", file=sys.stderr)
+        kept = "" if options.store == "none" else "; what was asked is in the call store, and the same command goes on"
+        print(f"interrupted{kept}", file=sys.stderr)
         return interruption.exit
     if report.stopped is not None:
         raise report.stopped
@@ -121,12 +122,9 @@ async def _ablate(
         store = await asyncio.to_thread(store_of, options, config)
         if store is not None:
             await stack.enter_async_context(store)
-        if interactive(sys.stderr):
-            print("opening the engine …", end="\r", file=sys.stderr, flush=True)
-        opening = opened(ablation.pipelines, config, terms, store, judge=ablation.judge)
-        opener = await stack.enter_async_context(opening)
-        if interactive(sys.stderr):
-            print("\033[K", end="", file=sys.stderr, flush=True)
+        with passing("opening the engine …"):
+            opening = opened(ablation.pipelines, config, terms, store, judge=ablation.judge)
+            opener = await stack.enter_async_context(opening)
         with draining(ablation.drain) as interruption, counting(ablation.benchmark.name, ablation.steps) as advance:
             report = await ablation.run(opener, _watching(advance))
     return report, interruption

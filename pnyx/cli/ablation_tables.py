@@ -66,7 +66,7 @@ def _figures(part: Earning) -> tuple[str, ...]:
 
 
 def _notes(report: AblationReport) -> Iterator[str]:
-    if report.stopped is not None:
+    if report.ended_early:
         yield "ended early: the figures are of what was done until then"
     verdicts = {part.verdict for part in report.parts}
     compared = sum(part.comparison is not None for part in report.parts)

@@ -22,6 +22,7 @@ from pnyx.cli.progress import counting
 from pnyx.cli.running import add_running_arguments, chosen_seed, positive
 from pnyx.cli.summary import print_simulated
 from pnyx.cli.terminal import count, interactive, rendered
+from pnyx.cli.tracing import add_trace_argument, recording_each, trace_path
 
 if TYPE_CHECKING:
     from pnyx.compiler.diagnostics import Diagnostic
@@ -36,7 +37,7 @@ _PLACES_SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_running_arguments(parser)
+    add_running_arguments(parser, plans=False)
     parser.add_argument("--benchmark", metavar="NAME", help="which benchmark, where the program has several")
     parser.add_argument("--against", metavar="NAME", help="a second pipeline, compared with the first one in pairs")
     parser.add_argument(
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--worst", metavar="N", type=_shown, default=10, help="show so many of the worst answers")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("-o", "--output", metavar="OUT", help="a line of JSON for every question and pipeline")
+    add_trace_argument(parser, beside="OUT")
 
 
 def _shown(text: str) -> int:
@@ -89,8 +91,9 @@ def _prepare(options: argparse.Namespace) -> tuple[Trial, Config]:
     from pnyx.compiler.trials import benchmark_of, compile_trial
     from pnyx.runtime.benchmarks import Trial, joined, load_problems, open_scoring
 
-    if options.output:
-        check_writable(Path(options.output))
+    for output in (options.output, trace_path(options)):
+        if output:
+            check_writable(Path(output))
     program = load_program(options)
     if program is None:
         message = f"`{options.file}` is a plan, and a plan has no benchmarks"
@@ -135,8 +138,12 @@ async def _bench(options: argparse.Namespace, trial: Trial, config: Config) -> t
         opener = await stack.enter_async_context(opening)
         if interactive(sys.stderr):
             print("\033[K", end="", file=sys.stderr, flush=True)
-        with draining(trial.drain) as interruption, counting(trial.benchmark.name, trial.steps) as advance:
-            report = await trial.run(opener, _watching(advance))
+        with (
+            draining(trial.drain) as interruption,
+            recording_each(options, config, opener) as recorded,
+            counting(trial.benchmark.name, trial.steps) as advance,
+        ):
+            report = await trial.run(recorded, _watching(advance))
     return report, interruption
 
 

@@ -62,8 +62,9 @@ def _cost(summary: Summary) -> tuple[str, str]:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    if report.stopped is not None:
-        yield "ended early: the figures are of what was done until then"
+    if report.ended_early:
+        done = ", ".join(f"{e.pipeline} {len(e.outcomes)}" for e in report.evaluations)
+        yield f"ended early: of {count(len(report.problems.problems), 'question')} these were done: {done}"
     for evaluation in report.evaluations:
         if evaluation.not_scored:
             yield f"{evaluation.pipeline}: {count(evaluation.not_scored, 'question')} not scored, and left out"

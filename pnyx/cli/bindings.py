@@ -17,7 +17,11 @@ def add_binding_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME=ID", action="append", default=[], help="use another model for the program's NAME"
     )
-    parser.add_argument("--engine", metavar="NAME", help="run every model on this engine: transformers, simulated")
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="run every model on this engine: `transformers`, `vllm`, `openai`, `replay`, `simulated`",
+    )
     parser.add_argument("--config", metavar="FILE", help="default: pnyx.toml beside the program, or in a folder above")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
@@ -28,9 +28,10 @@ _COMMANDS = {
     "run": ("answer one question", "pnyx.cli.run"),
     "map": ("answer every row of a JSONL file, in order", "pnyx.cli.map"),
     "bench": ("measure a pipeline on a benchmark, or compare two", "pnyx.cli.bench"),
+    "curve": ("measure accuracy against a choice, such as how many samples are drawn", "pnyx.cli.curve"),
     "ablate": ("measure what each part of a pipeline earns, by leaving it out", "pnyx.cli.ablate"),
     "search": ("find the choices that do best on a benchmark, within a budget", "pnyx.cli.search"),
-    "tune-engine": ("find the engine settings with which a pipeline is fastest here", "pnyx.cli.tune_engine"),
+    "tune-engine": ("find the engine settings that are fastest for a pipeline here", "pnyx.cli.tune_engine"),
     "convert": ("write a program in YAML, or one in YAML as Pnyx", "pnyx.cli.convert"),
     "import": ("make a program of an Archon configuration", "pnyx.cli.import_"),
     "export": ("write a pipeline as an Archon configuration", "pnyx.cli.export"),
@@ -143,7 +144,19 @@ class _Command(argparse.ArgumentParser):
             self._inside = False
         for name, value in vars(parsed).items():
             setattr(parsed, name, _unguarded(value))
-        return parsed, [_unguarded(word) for word in rest]
+        if rest:
+            self.error(_unrecognized([_unguarded(word) for word in rest], self._option_string_actions))
+        return parsed, []
+
+
+def _unrecognized(words: Sequence[str], options: Iterable[str]) -> str:
+    from pnyx.compiler.nearest import nearest
+
+    said = f"unrecognized arguments: {' '.join(words)}"
+    first = words[0].partition("=")[0]
+    known = [option.removeprefix("--") for option in options if option.startswith("--")]
+    meant = nearest(first.removeprefix("--"), known) if first.startswith("--") else None
+    return f"{said}; did you mean `--{meant}`?" if meant else said
 
 
 _GUARD = "\0"  # no argument of a process can hold it

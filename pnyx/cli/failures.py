@@ -13,7 +13,7 @@ from pnyx.compiler.diagnostics import CompileError, Diagnostic, Label
 from pnyx.compiler.source import Source, Span
 
 __all__ = [
-    "EXIT_BUDGET", "EXIT_ENGINE", "EXIT_USER", "Described", "as_diagnostic", "describe", "exit_code", "located",
+    "EXIT_BUDGET", "EXIT_ENGINE", "EXIT_USER", "Described", "describe", "exit_code", "located",
     "user_error",
 ]  # fmt: skip
 
@@ -39,7 +39,7 @@ def describe(error: Exception) -> Described | None:
         return Described(rendered(error.diagnostics, sys.stderr), EXIT_USER)
     if isinstance(error, OSError):
         return Described(rendered([_of_system(error)], sys.stderr), EXIT_USER)
-    diagnostic = as_diagnostic(error)
+    diagnostic = _as_diagnostic(error)
     if diagnostic is None:
         return None
     return Described(rendered([diagnostic], sys.stderr), exit_code(diagnostic.code))
@@ -54,7 +54,7 @@ def exit_code(code: str) -> int:
     return {"E615": EXIT_ENGINE, "E662": EXIT_ENGINE, "R820": EXIT_BUDGET}.get(code, EXIT_USER)
 
 
-def as_diagnostic(error: Exception) -> Diagnostic | None:
+def _as_diagnostic(error: Exception) -> Diagnostic | None:
     """A failure of the runtime as a diagnostic; None for any other exception."""
     from pnyx.runtime.errors import RuntimeFailure
 

@@ -46,13 +46,13 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _neighbour(path: Path) -> str | None:
-    from pnyx.compiler.nearest import nearest
+    from pnyx.compiler.nearest import nearest_file
 
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
         return None
-    meant = nearest(path.name, names)
+    meant = nearest_file(path.name, names)
     return f"did you mean `{path.with_name(meant)}`?" if meant else None
 
 

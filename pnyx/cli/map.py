@@ -176,6 +176,8 @@ def _close(options: argparse.Namespace, account: _Account) -> None:
     if options.output != "-":
         before = f", {account.before} of them from before" if account.before else ""
         print(f"{count(summary.examples + account.before, 'result')} in {options.output}{before}", file=sys.stderr)
+        if any(exit_code(code) == EXIT_ENGINE for code in summary.errors) and Path(options.output).is_file():
+            print("the rows that an engine failed on are made again with `--retry-failed`", file=sys.stderr)
     if options.summary_json:
         data = summary.to_data() | {
             "wall_seconds": round(seconds, 6),

@@ -19,10 +19,10 @@ model small = "smollm2-135m"
 
 pipeline answer(query) {
     query
-    |> generate(small, n = tune(2, 4, 8), temperature = 0.7)  # an open choice; --set closes it
-    |> critique(small)
+    |> generate(small, n = tune(2, 4, 8), max_tokens = 128)  # an open choice; --set closes it
+    |> critique(small, max_tokens = 96)
     |> rank(small, keep = 2)
-    |> fuse(small)
+    |> fuse(small, max_tokens = 128)
 }
 """
 

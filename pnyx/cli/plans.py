@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["add_plan_arguments", "load_plan", "load_program", "pair"]
 
 
-def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a program, or a plan written by `pnyx compile`")
+def add_plan_arguments(parser: argparse.ArgumentParser, *, plans: bool = True) -> None:
+    """`plans`: whether a plan file will do."""
+    or_plan = ", or a plan written by `pnyx compile`" if plans else ""
+    parser.add_argument("file", metavar="FILE", help=f"a program{or_plan}")
     parser.add_argument("--pipeline", metavar="NAME", help="which pipeline, where the program has several")
     parser.add_argument(
         "--set",

@@ -12,7 +12,20 @@ from pnyx.cli.terminal import interactive
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["counting", "transferring"]
+__all__ = ["counting", "passing", "transferring"]
+
+
+@contextmanager
+def passing(what: str) -> Iterator[None]:
+    """Inside, a person sees what is going on; nothing of it stays, also where it is interrupted."""
+    if not interactive(sys.stderr):
+        yield
+        return
+    print(what, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _LARGE = 20_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trace", metavar="TRACE", help="a file that `--trace` of `map` or `run` wrote")
+    parser.add_argument("trace", metavar="TRACE", help="a file that `--trace` of `run`, `map` or `bench` wrote")
     parser.add_argument("-o", "--output", metavar="OUT", help="the page; default: TRACE with `.html` for `.jsonl`")
     parser.add_argument("--open", action="store_true", help="show the page in a browser")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON instead")

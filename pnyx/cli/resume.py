@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -30,6 +31,7 @@ __all__ = ["ResultsFile"]
 
 _DIGEST = 16
 _LINE = _DIGEST + 1
+_KNOWN = rb"(?:[0-9a-f]{%d}\n)*" % _DIGEST  # a machine that lost its power may leave anything behind them
 _FORM = 1
 _START_OVER = "name another output, or start over with `--overwrite`; calls that are stored cost nothing"
 
@@ -129,7 +131,9 @@ def _checked(name: str, old: bytes, header: bytes) -> bytes:
     if changed:
         what = ", ".join(changed)
         raise user_error("E616", f"`{name}` holds results of another run: not the same {what}", _START_OVER)
-    return rest[: len(rest) // _LINE * _LINE]
+    whole = re.match(_KNOWN, rest)
+    assert whole is not None, "it may match nothing"
+    return whole[0]
 
 
 def _whole_results(out: IO[bytes], most: int, *, retry: bool) -> tuple[int, int, int]:

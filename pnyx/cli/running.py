@@ -25,8 +25,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def add_running_arguments(parser: argparse.ArgumentParser) -> None:
-    add_plan_arguments(parser)
+def add_running_arguments(parser: argparse.ArgumentParser, *, plans: bool = True) -> None:
+    """`plans`: whether a plan file will do."""
+    add_plan_arguments(parser, plans=plans)
     add_asking_arguments(parser)
 
 

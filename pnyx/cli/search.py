@@ -6,21 +6,23 @@ import argparse
 import asyncio
 import json
 import sys
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pnyx.cli.bench import print_problems
-from pnyx.cli.failures import user_error
+from pnyx.cli.failures import EXIT_BUDGET, EXIT_ENGINE, exit_code, user_error
 from pnyx.cli.files import check_writable
 from pnyx.cli.interruptions import Interruption, draining
 from pnyx.cli.limits import budget, query_limits, store_of
 from pnyx.cli.plans import load_program
+from pnyx.cli.progress import passing
 from pnyx.cli.running import add_asking_arguments, positive
 from pnyx.cli.search_tables import print_result
 from pnyx.cli.searching import watching
 from pnyx.cli.summary import print_simulated
-from pnyx.cli.terminal import interactive, rendered
+from pnyx.cli.terminal import folded, rendered
 
 if TYPE_CHECKING:
     from pnyx.runtime.config import Config
@@ -97,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     if interruption.number:
         print(f"interrupted; {_how_to_go_on(options)}", file=sys.stderr)
         return interruption.exit
-    return 0
+    return 0 if result.best is not None else EXIT_BUDGET
 
 
 def _prepare(options: argparse.Namespace) -> tuple[Subject, Config]:
@@ -127,6 +129,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Subject, Config]:
 
 
 async def _search(options: argparse.Namespace, subject: Subject, config: Config) -> tuple[SearchResult, Interruption]:
+    from pnyx.runtime.errors import RuntimeFailure
     from pnyx.runtime.search.course import Manner, opened_course
     from pnyx.runtime.search.outputs import default_place
 
@@ -138,13 +141,17 @@ async def _search(options: argparse.Namespace, subject: Subject, config: Config)
         new=options.new,
         join=options.join,
     )
-    if interactive(sys.stderr):
-        print("opening the engine …", end="\r", file=sys.stderr, flush=True)
-    async with opened_course(subject, manner, config, partial(store_of, options, config)) as course:
-        if interactive(sys.stderr):
-            print("\033[K", end="", file=sys.stderr, flush=True)
+    async with AsyncExitStack() as stack:
+        with passing("opening the engine …"):
+            opening = opened_course(subject, manner, config, partial(store_of, options, config))
+            course = await stack.enter_async_context(opening)
         with draining(course.drain) as interruption, watching(subject) as watch:
-            result = await course.run(watch)
+            try:
+                result = await course.run(watch)
+            except RuntimeFailure as failure:
+                if exit_code(failure.code) == EXIT_ENGINE:
+                    print(_how_to_go_on(options), file=sys.stderr)
+                raise
     return result, interruption
 
 
@@ -154,7 +161,8 @@ def _print(options: argparse.Namespace, result: SearchResult, outputs: Outputs) 
     else:
         print_result(result)
         written = (outputs.program, outputs.plan, outputs.result, outputs.markdown, outputs.page)
-        print(f"\nin {outputs.folder}: {', '.join(path.name for path in written if path is not None)}")
+        names = ", ".join(path.name for path in written if path is not None)
+        print(folded(f"\nin {outputs.folder}: {names}", sys.stdout))
     sys.stdout.flush()
     if result.simulated:
         print_simulated()

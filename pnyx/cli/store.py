@@ -16,7 +16,7 @@ from pnyx.cli.tables import print_table
 from pnyx.cli.terminal import count
 
 if TYPE_CHECKING:
-    from pnyx.runtime.store import Entry
+    from pnyx.runtime.store import Entry, Record
     from pnyx.runtime.store.backend import Backend
 
 __all__ = ["add_arguments", "run"]
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if action == "prune":
             command.add_argument("--older-than", metavar="AGE", type=_age, help="only what is older: `30d`, `12h`")
             command.add_argument("--size", metavar="SIZE", type=_size, help="down to this size, the least worth first")
+            command.add_argument("--key", metavar="KEY", type=_key, help="only the record with this key")
             command.add_argument("--all", action="store_true", help="everything")
 
 
@@ -75,11 +76,11 @@ def _size(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     from pnyx.runtime.config import load_config
-    from pnyx.runtime.store import NONE, open_backend
+    from pnyx.runtime.store import NONE, open_backend, shown_place
 
     place = chosen_store(options, load_config(Path(options.config) if options.config else None, near=None))
     if options.action == "path":
-        print(json.dumps({"place": place}) if options.json else place)
+        print(json.dumps({"place": shown_place(place)}) if options.json else shown_place(place))
         return 0
     if place == NONE:
         raise user_error("E613", "there is no call store: `none` is configured", "name one with `--store`")
@@ -100,9 +101,9 @@ def _info(options: argparse.Namespace, backend: Backend) -> None:
         data = {"place": info.place, "records": info.records, "size": info.size, "file_size": info.file_size}
         print(json.dumps(data | {"models": models}, indent=1, ensure_ascii=False))
         return
-    print(f"{info.place}: {count(info.records, 'record')}, {_megabytes(info.size)}")
+    print(f"{info.place}: {count(info.records, 'record')}, {_amount(info.size)}")
     if info.models:
-        rows = [(name, str(records), _megabytes(size)) for name, records, size in info.models]
+        rows = [(name, str(records), _amount(size)) for name, records, size in info.models]
         print_table(("model", "records", "size"), rows, right=(1, 2))
 
 
@@ -116,11 +117,11 @@ def _list(options: argparse.Namespace, backend: Backend) -> None:
 
 
 def _show(options: argparse.Namespace, backend: Backend) -> None:
-    entries = backend.find(options.key)
-    if len(entries) != 1:
-        what = "several records have keys that begin" if entries else "no record has a key that begins"
-        raise user_error("E613", f"{what} with `{options.key}`", "`pnyx store list` shows keys")
-    data = _data(entries[0], text=True)
+    entry = _found(backend, options.key)
+    data = _data(entry, text=True)
+    if data["text"] is None:
+        help = f"`pnyx store prune --key {entry.key.hex()}` drops it, so that it is drawn again"
+        raise user_error("E615", f"the record `{entry.key.hex()}` is damaged", help)
     if options.json:
         print(json.dumps(data, indent=1, ensure_ascii=False))
         return
@@ -130,13 +131,24 @@ def _show(options: argparse.Namespace, backend: Backend) -> None:
     print(f"\n{reply}")
 
 
+def _found(backend: Backend, key: str) -> Entry:
+    entries = backend.find(key)
+    if len(entries) != 1:
+        what = "several records have keys that begin" if entries else "no record has a key that begins"
+        raise user_error("E613", f"{what} with `{key}`", "`pnyx store list` shows keys")
+    return entries[0]
+
+
 def _prune(options: argparse.Namespace, backend: Backend) -> None:
-    if not (options.all or options.model or options.older_than is not None or options.size is not None):
-        raise user_error("E613", "nothing is said to be dropped", "give `--model`, `--older-than`, `--size` or `--all`")
+    chosen = options.all or options.model or options.key or options.older_than is not None
+    if not (chosen or options.size is not None):
+        help = "give `--model`, `--older-than`, `--key`, `--size` or `--all`"
+        raise user_error("E613", "nothing is said to be dropped", help)
     dropped = 0
-    if options.all or options.model or options.older_than is not None:
+    if chosen:
         before = int(time.time()) - options.older_than if options.older_than is not None else None
-        dropped += backend.drop(model=options.model, before=before)
+        key = _found(backend, options.key).key if options.key else None
+        dropped += backend.drop(model=options.model, before=before, key=key)
     if options.size is not None:
         dropped += backend.shrink(options.size)
     backend.compact()
@@ -144,33 +156,50 @@ def _prune(options: argparse.Namespace, backend: Backend) -> None:
     if options.json:
         print(json.dumps({"dropped": dropped, "records": left.records, "size": left.size}))
     else:
-        print(f"{count(dropped, 'record')} dropped; {left.records} left, {_megabytes(left.size)}", file=sys.stderr)
+        print(f"{count(dropped, 'record')} dropped; {left.records} left, {_amount(left.size)}", file=sys.stderr)
 
 
 def _data(entry: Entry, *, text: bool) -> dict[str, Any]:
-    from pnyx.runtime.store.records import decode
-
-    record = decode(entry.payload)
+    """Without what a damaged record does not say; its `text` is None."""
     data: dict[str, Any] = {
         "key": entry.key.hex(),
         "model": entry.model,
         "made": _date(entry.made),
         "uses": entry.uses,
         "size": entry.size,
-        "tokens": record.sample.tokens,
-        "prompt_tokens": record.prompt,
-        "finish": record.sample.finish,
-        "seconds": record.seconds,
     }
-    if record.probabilities:
-        data["probabilities"] = list(record.probabilities)
-    return data | {"text": record.sample.text} if text else data
+    record = _decoded(entry)
+    if record is not None:
+        data |= {
+            "tokens": record.sample.tokens,
+            "prompt_tokens": record.prompt,
+            "finish": record.sample.finish,
+            "seconds": record.seconds,
+        }
+        if record.probabilities:
+            data["probabilities"] = list(record.probabilities)
+        if record.likelihoods:
+            data["likelihoods"] = [list(tokens) for tokens in record.likelihoods]
+    else:
+        data["damaged"] = True
+    return data | {"text": record and record.sample.text} if text else data
+
+
+def _decoded(entry: Entry) -> Record | None:
+    from pnyx.runtime.store.records import decode
+
+    try:
+        return decode(entry.payload)
+    except ValueError:
+        return None
 
 
 def _beginning(entry: Entry) -> str:
-    from pnyx.runtime.store.records import decode
-
-    record = decode(entry.payload)
+    record = _decoded(entry)
+    if record is None:
+        return "(damaged)"
+    if record.likelihoods:
+        return f"log-probabilities of {count(len(record.likelihoods), 'text')}"
     if record.probabilities:
         return "probabilities " + ", ".join(f"{p:.2g}" for p in record.probabilities)
     text = " ".join(record.sample.text.split())
@@ -181,5 +210,5 @@ def _date(made: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(made))
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _amount(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -102,12 +102,12 @@ def _rate(tokens: int, seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.42 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    """`0.42 s`, `12 s`, `3 min 20 s`, `2 h`."""
     if seconds < 10:
         return f"{seconds:.2g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    large, small = (("min", 60), ("s", 1)) if whole < 3600 else (("h", 3600), ("min", 60))
+    rest = whole % large[1] // small[1]
+    return f"{whole // large[1]} {large[0]}" + (f" {rest} {small[0]}" if rest else "")

@@ -1,7 +1,7 @@
 """Tables: folded to the width of a terminal, and whole where the output goes elsewhere.
 
 They fold between words; words of a column that is aligned to the left are broken where nothing else helps, figures
-never.
+never. A no-break space is shown as a space.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ __all__ = ["fits", "print_table"]
 _UNBOUNDED = 10_000
 _GAP = 2
 _BROKEN = 12  # the least that is left of a word which is broken
+_SOLID = "\ue000"  # of private use: stands for a no-break space, which rich takes for any other
 
 
 def fits(head: Sequence[str], rows: Iterable[Sequence[str]], *, file: TextIO | None = None) -> bool:
     """Whether such a table can be shown without breaking a word."""
-    columns = _columns(head, list(rows))
+    columns = _columns(head, [[_solid(cell) for cell in row] for row in rows])
     return _taken(_least(columns)) <= _console(file or sys.stdout).width
 
 
@@ -43,7 +44,7 @@ def print_table(
 
     stream = file or sys.stdout
     console = _console(stream)
-    listed = [list(row) for row in rows]
+    listed = [[_solid(cell) for cell in row] for row in rows]
     columns = _columns(head, listed)
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -65,7 +66,12 @@ def print_table(
         table.add_row(*(Text(cell) for cell in row))
     with console.capture() as capture:
         console.print(table, crop=False)
-    stream.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    shown = capture.get().replace(_SOLID, " ")
+    stream.writelines(f"{line.rstrip()}\n" for line in shown.splitlines())
+
+
+def _solid(cell: str) -> str:
+    return cell.replace("\N{NO-BREAK SPACE}", _SOLID)
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -74,18 +80,21 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[st
 
 def _widths(columns: Sequence[Sequence[str]], right: Collection[int], room: int) -> list[int]:
     """As many columns as possible as wide as their longest cell, and none narrower than its longest word, unless words
-    of the columns aligned to the left have to be broken."""
+    of the columns aligned to the left have to be broken. Heads fold before cells do."""
     from rich.cells import cell_len
 
-    wanted = [max(cell_len(cell) for cell in cells) for cells in columns]
+    bodies = [max(map(cell_len, cells), default=0) for _, *cells in columns]
+    wholes = [max(map(cell_len, cells)) for cells in columns]
     widths = _least(columns)
     if tight := _taken(widths) > room:
         widths = [n if i in right else min(n, _BROKEN) for i, n in enumerate(widths)]
     spare = room - _taken(widths)
-    for index in sorted(range(len(columns)), key=lambda i: (tight and i in right, wanted[i] - widths[i])):
-        more = max(0, min(wanted[index] - widths[index], spare))
-        widths[index] += more
-        spare -= more
+    for wanted in (bodies, wholes):
+        lacking = [want - width for want, width in zip(wanted, widths, strict=True)]
+        for index in sorted(range(len(columns)), key=lambda i: (tight and i in right, lacking[i])):
+            more = max(0, min(lacking[index], spare))
+            widths[index] += more
+            spare -= more
     return widths
 
 

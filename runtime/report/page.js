@@ -95,6 +95,7 @@
   function call(data, example) {
     const engine = data.spans.reduce((sum, [, from, to]) => sum + to - from, 0);
     const queue = data.spans.length ? Math.max(...data.spans.map(([waited]) => waited)) : 0;
+    const answered = !data.failure && !data.dropped;
     const name = `call ${data.slot + 1}${data.attempt ? `, try ${data.attempt + 1}` : ""}`;
     const marks = tags(
       [data.failure ? data.failure.code : "", "bad"], [data.dropped ? "dropped" : "", "bad"],
@@ -102,8 +103,9 @@
       [data.retries ? `${data.retries} retried` : "", "mark"],
       [data.stored.whole ? "from the store" : data.stored.samples ? `${data.stored.samples} from the store` : ""],
       [data.n > 1 ? `${data.n} samples` : ""],
-      [`${number(data.usage.prompt)} in${data.usage.cached ? ` (${number(data.usage.cached)} cached)` : ""}`],
-      [`${number(data.usage.generated)} out`], [queue ? `waited ${seconds(queue)}` : ""],
+      [answered ? `${number(data.usage.prompt)} in${data.usage.cached
+        ? ` (${number(data.usage.cached)} cached)` : ""}` : ""],
+      [answered ? `${number(data.usage.generated)} out` : ""], [queue ? `waited ${seconds(queue)}` : ""],
       [engine ? seconds(engine) : ""]);
     const kind = "call" + (data.failure || data.dropped ? " bad" : data.unread || data.retries ? " mark" : "");
     return lazy(kind, [el("span", "", name), el("span", "number", data.model), marks], (box) => {
@@ -191,7 +193,7 @@
     const label = el("span", "number", row.index + 1);
     if (row.id) label.title = `id ${row.id}`;
     const made = lazy(`example ${row.state.replace(" ", "")}`,
-      [label, el("span", "q", row.question), el("span", "a", row.answer || "—"), marks],
+      [label, el("span", row.question ? "q" : "q none", row.question || "no question"), el("span", "a", row.answer || "—"), marks],
       async (box) => {
         const body = el("div", "body");
         box.append(body);

@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
+from typing import TypeAlias
 
 from pnyx.runtime.engines.engine import Engine
-from pnyx.runtime.errors import EngineFailure, RuntimeFailure
+from pnyx.runtime.errors import EngineFailure, RuntimeFailure, ServerAway
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.scheduling.concurrency import Adaptive, Concurrency
 from pnyx.runtime.scheduling.residency import Seat
 from pnyx.runtime.scheduling.retries import wait_before_next
 
-__all__ = ["Lane", "Ticket"]
+__all__ = ["Again", "Done", "Lane", "Ticket"]
+
+Done: TypeAlias = Callable[[Response | RuntimeFailure | None], None]
+"""Hears the answer, or why there is none; None: a try failed that would be made again, and the scheduler drains."""
+Again: TypeAlias = Callable[[RuntimeFailure, Callable[[], None]], None]
+"""Hears why a try failed, when the next one is due, and makes it by calling the function that comes with it."""
 
 _LATENCIES = 200
 _LATENCIES_NEEDED = 20
+_COUNTS = range(2**31)
+"""What a number of tokens may be."""
 
 
 class Ticket:
@@ -25,22 +34,27 @@ class Ticket:
     began and ended and why."""
 
     __slots__ = (
-        "_lane", "arrival", "began", "done", "failures", "over", "queued", "request", "room", "started", "tasks",
-        "timers", "tried",
+        "_lane", "again", "arrival", "began", "done", "failures", "over", "queued", "request", "room", "started",
+        "tasks", "timers", "tried",
     )  # fmt: skip
 
-    def __init__(self, lane: Lane, request: Request, arrival: int, done: Callable[..., None]) -> None:
+    def __init__(self, lane: Lane, request: Request, arrival: int, done: Done, again: Again | None) -> None:
         self._lane = lane
         self.request = request
         self.arrival = arrival
         self.room = max(1, request.n)
-        self.done = done
+        self.done, self.again = done, again
         self.tried = 0
         self.began = 0.0
         self.failures: tuple[tuple[float, float, RuntimeFailure], ...] = ()
         self.tasks: list[asyncio.Task[Response]] = []
         self.timers: list[asyncio.TimerHandle] = []
         self.queued = self.started = self.over = False
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the engine has it now."""
+        return bool(self.tasks)
 
     def cancel(self) -> None:
         if not self.over:
@@ -50,8 +64,8 @@ class Ticket:
 
 class Lane:
     __slots__ = (
-        "_arrivals", "_backoff", "_concurrency", "_deadline", "_engine", "_hedge", "_in_flight", "_latencies",
-        "_leaving", "_loop", "_pause", "_queue", "_seat", "_waking",
+        "_answered", "_arrivals", "_backoff", "_concurrency", "_deadline", "_draining", "_engine", "_gone", "_hedge",
+        "_in_flight", "_latencies", "_leaving", "_loop", "_pause", "_queue", "_seat", "_waking",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +82,8 @@ class Lane:
         self._concurrency = Adaptive(info.window) if info.remote else Concurrency(info.window)
         self._backoff, self._deadline, self._hedge = backoff, deadline, hedge
         self._in_flight = 0
+        self._draining = False
+        self._answered = self._gone = float("-inf")
         self._arrivals = 0
         self._queue: list[tuple[int, int, Ticket]] = []
         self._pause = float("-inf")
@@ -76,11 +92,11 @@ class Lane:
         self._leaving: set[asyncio.Task[Response]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def submit(self, request: Request, done: Callable[..., None]) -> Ticket:
+    def submit(self, request: Request, done: Done, again: Again | None) -> Ticket:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         self._arrivals += 1
-        ticket = Ticket(self, request, self._arrivals, done)
+        ticket = Ticket(self, request, self._arrivals, done, again)
         self._enter(ticket)
         return ticket
 
@@ -89,6 +105,10 @@ class Lane:
         self._stop_timers(ticket)
         self._dismiss(ticket.tasks)
         self._unqueue(ticket)
+
+    def drain(self) -> None:
+        """From now on no try is made again."""
+        self._draining = True
 
     async def settled(self) -> None:
         """Waits until the engine has let go of every cancelled request."""
@@ -199,30 +219,35 @@ class Lane:
         self._failed(ticket, EngineFailure(message, retryable=True, help="see whether it is still at work"))
 
     def _ended(self, ticket: Ticket, task: asyncio.Task[Response]) -> None:
+        filled = bool(self._queue) or 2 * self._in_flight >= self._concurrency.limit
         self._in_flight -= ticket.room
         self._leaving.discard(task)
+        waited_for = task in ticket.tasks and not ticket.over
         if task in ticket.tasks:
             ticket.tasks.remove(task)
-            if not ticket.over:
-                self._settle(ticket, task)
+        if waited_for:
+            self._settle(ticket, task, filled=filled)
         elif not task.cancelled():
             task.exception()  # nobody waits for it any more; taken, so that it is not reported as lost
         self.admit()
         if self._seat is not None:
             self._seat.ended()
 
-    def _settle(self, ticket: Ticket, task: asyncio.Task[Response]) -> None:
+    def _settle(self, ticket: Ticket, task: asyncio.Task[Response], *, filled: bool) -> None:
+        """`filled`: whether so much was in flight that the answer says something of how much the engine bears."""
         outcome = self._outcome(ticket.request, task)
         if isinstance(outcome, RuntimeFailure):
             if not ticket.tasks:  # otherwise the other one of a hedged pair may still answer
                 self._failed(ticket, outcome)
             return
-        self._concurrency.succeeded(ticket.room)
+        self._answered = self._now
+        if filled:
+            self._concurrency.succeeded(ticket.room)
         if self._hedge is not None:
             self._latencies.append(self._now - ticket.began)
         self._finish(ticket, outcome)
 
-    def _finish(self, ticket: Ticket, outcome: Response | RuntimeFailure) -> None:
+    def _finish(self, ticket: Ticket, outcome: Response | RuntimeFailure | None) -> None:
         ticket.over = True
         self.withdraw(ticket)
         ticket.done(outcome)
@@ -235,16 +260,30 @@ class Lane:
         if isinstance(failure, EngineFailure) and failure.overloaded:
             self._concurrency.overloaded(ticket.began, now)
         wait = wait_before_next(failure, ticket.tried, ticket.request, self._backoff)
+        if isinstance(failure, ServerAway):
+            if wait is None and self._answered < ticket.failures[0][0]:
+                self._gone = now
+            if self._gone > self._answered:  # waited for long enough, and for all
+                wait = None
         if wait is None:
             self._finish(ticket, failure)
+            return
+        if self._draining:
+            self._finish(ticket, None)
             return
         if isinstance(failure, EngineFailure) and failure.retry_after:
             self._pause = max(self._pause, now + failure.retry_after)
         ticket.timers.append(self._loop.call_later(wait, self._return, ticket))
 
     def _return(self, ticket: Ticket) -> None:
+        ticket.timers.clear()
+        if ticket.again is None:
+            self._enter(ticket)
+        else:
+            ticket.again(ticket.failures[-1][2], partial(self._reenter, ticket))
+
+    def _reenter(self, ticket: Ticket) -> None:
         if not ticket.over:
-            ticket.timers.clear()
             self._enter(ticket)
 
     @staticmethod
@@ -277,6 +316,8 @@ def _checked(request: Request, response: Response, engine: str) -> Response | En
         got, asked, what = len(response.probabilities), len(request.choices), "probabilities"
     elif request.continuations:
         got, asked, what = len(response.likelihoods), len(request.continuations), "likelihoods"
-    if got == asked:
-        return response
-    return EngineFailure(f"the engine `{engine}` gave {got} {what} where {asked} were asked for", retryable=True)
+    if got != asked:
+        return EngineFailure(f"the engine `{engine}` gave {got} {what} where {asked} were asked for", retryable=True)
+    if not all(count in _COUNTS for count in (response.usage.prompt, *(s.tokens for s in response.samples))):
+        return EngineFailure(f"the engine `{engine}` gave a number of tokens that cannot be", retryable=True)
+    return response

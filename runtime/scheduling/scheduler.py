@@ -4,7 +4,9 @@ Invariants
 - Never more samples in flight at an engine than it may have (a request larger than that goes alone).
 - The lowest priority value goes first, and among equals the first come, so examples that were begun end first and the
   requests of one step, which share their prompt's beginning, go together; nobody is overtaken for being large.
-- A failed request that may be tried again waits outside the window, and comes back at its old place in the queue.
+- A failed request that may be tried again waits outside the window, and comes back at its old place in the queue;
+  after `drain` it is given up. Where one has waited for long for a server that is away, the others fail at once, until
+  an answer comes again.
 - `done` is called once, from the event loop and never from inside `submit`; after `cancel` it is not called.
 - Cancelling reaches the engine, or gives the place in the queue back.
 - Nothing goes to an engine while it is not in memory; waiting for that counts for no deadline.
@@ -12,18 +14,14 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 from pnyx.runtime.engines.engine import Engine
-from pnyx.runtime.errors import RuntimeFailure
-from pnyx.runtime.request import Request, Response
-from pnyx.runtime.scheduling.lane import Lane, Ticket
+from pnyx.runtime.request import Request
+from pnyx.runtime.scheduling.lane import Again, Done, Lane, Ticket
 from pnyx.runtime.scheduling.swapped import SwappedEngine
 
-__all__ = ["Done", "Scheduler", "Ticket"]
-
-Done: TypeAlias = Callable[[Response | RuntimeFailure], None]
+__all__ = ["Again", "Done", "Scheduler", "Ticket"]
 
 _REMOTE_DEADLINE = 600.0
 
@@ -56,9 +54,15 @@ class Scheduler:
         }
         self._lanes = {model: lanes[id(engine)] for model, engine in engines.items()}
 
-    def submit(self, model: str, request: Request, done: Done) -> Ticket:
-        """Takes a request in; `done` hears the answer, or why there is none. Needs a running event loop."""
-        return self._lanes[model].submit(request, done)
+    def submit(self, model: str, request: Request, done: Done, again: Again | None = None) -> Ticket:
+        """Takes a request in; `done` hears the answer, or why there is none; `again` is asked before another try is
+        made. Needs a running event loop."""
+        return self._lanes[model].submit(request, done, again)
+
+    def drain(self) -> None:
+        """From now on no try is made again: `done` hears None where one would be."""
+        for lane in self._lanes.values():
+            lane.drain()
 
     async def settled(self) -> None:
         """Waits until the engines have let go of every cancelled request."""

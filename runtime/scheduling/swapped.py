@@ -16,7 +16,14 @@ from pnyx.runtime.errors import EngineFailure
 from pnyx.runtime.request import Request, Response
 from pnyx.runtime.scheduling.residency import Seat
 
-__all__ = ["Sleeper", "SwappedEngine"]
+__all__ = ["Forgetful", "Sleeper", "SwappedEngine"]
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """An engine that keeps what it computed of prompts, and drops it when it is told to."""
+
+    async def forget(self) -> None: ...
 
 
 @runtime_checkable
@@ -53,6 +60,12 @@ class SwappedEngine:
         if self._engine is None or self._asleep:
             raise EngineFailure(f"the engine of `{self._model}` is not in memory")
         return await self._engine.complete(request)
+
+    async def forget(self) -> None:
+        """Only while nothing is asked. An engine that is not in memory has forgotten."""
+        engine: object = self._engine
+        if isinstance(engine, Forgetful) and not self._asleep:
+            await engine.forget()
 
     async def enter(self) -> None:
         """Raises what opening raises, and EngineFailure where the weights are no longer what they were."""

@@ -7,11 +7,12 @@ that the record saves and the age is the worth of what was last evicted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["OVERHEAD", "VERSION", "Backend", "Entry", "Row", "StoreInfo"]
+__all__ = ["OVERHEAD", "VERSION", "Backend", "Entry", "Row", "StoreInfo", "shown_place"]
 
 VERSION = 1
 """Of the tables; a store of a higher one is refused."""
@@ -60,9 +61,10 @@ class StoreInfo:
 class Backend(Protocol):
     """Each method is called by one thread at a time, reading and writing ones from different threads.
 
-    All raise StoreFailure. `read` gives the payloads of those of `keys` that there are. `write` keeps rows durably,
-    counts the uses of `used`, and, of rows with a key that is there, keeps the first. `shrink` evicts the rows of least
-    worth until their sizes sum up to `size` or less, and gives how many those were.
+    All raise StoreFailure. `read` gives the payloads of those of `keys` that there are. `write` keeps rows durably, and
+    counts the uses of `used`; of rows with one key the first stays, and where that is another one than was handed over,
+    its payload is given. `shrink` evicts the rows of least worth until their sizes sum up to `size` or less, and gives
+    how many those were; `drop` drops those that everything said is true of.
     """
 
     @property
@@ -70,7 +72,7 @@ class Backend(Protocol):
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]: ...
 
-    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> None: ...
+    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> dict[bytes, bytes]: ...
 
     def size(self) -> int: ...
 
@@ -82,8 +84,17 @@ class Backend(Protocol):
 
     def find(self, prefix: str) -> list[Entry]: ...
 
-    def drop(self, *, model: str | None, before: int | None) -> int: ...
+    def drop(self, *, model: str | None = None, before: int | None = None, key: bytes | None = None) -> int: ...
 
     def compact(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def shown_place(place: str) -> str:
+    """A place as people may see it: an address without its passwords."""
+    scheme, colon, rest = place.partition("://")
+    if not colon:
+        return place
+    rest = re.sub(r"^([^:/@?]*):.*@", r"\1:***@", rest)
+    return f"{scheme}://" + re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", rest)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pnyx.runtime.errors import PackageMissing, RuntimeFailure, StoreFailure, StoreNewer, StoreUnusable
-from pnyx.runtime.store.backend import VERSION, Entry, Row, StoreInfo
+from pnyx.runtime.store.backend import VERSION, Entry, Row, StoreInfo, shown_place
 
 __all__ = ["PostgresBackend"]
 
@@ -44,10 +44,11 @@ class PostgresBackend:
             ) from None
         try:
             address = make_url(url).set(drivername="postgresql+psycopg")
-        except ArgumentError:
-            help = "write it as `postgresql://user@host/database`"
-            raise StoreUnusable("the address of the call store cannot be read", help=help) from None
-        self._place = address.render_as_string(hide_password=True)
+        except (ArgumentError, ValueError):  # the second where the port is no number
+            help = "write it as `postgresql://user@host:port/database`"
+            message = f"the address of the call store cannot be read: `{shown_place(url)}`"
+            raise StoreUnusable(message, help=help) from None
+        self._place = shown_place(address.set(drivername="postgresql").render_as_string(hide_password=False))
         self._engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
         self._models: dict[str, int] = {}
         with self._failing(StoreUnusable, "cannot be opened"), self._engine.begin() as database:
@@ -72,10 +73,10 @@ class PostgresBackend:
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         with self._failing(), self._engine.connect() as database:
-            rows = _run(database, "SELECT key, payload FROM pnyx_records WHERE key = ANY(:keys)", keys=list(keys))
-            return {bytes(key): bytes(payload) for key, payload in rows}
+            return _payloads(database, keys)
 
-    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> None:
+    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> dict[bytes, bytes]:
+        standing: dict[bytes, bytes] = {}
         with self._failing(), self._engine.begin() as database:
             age = float(_run(database, "SELECT age FROM pnyx_store").scalar_one())
             models = {name: self._model(database, name) for name in sorted({row.model for row in rows})}
@@ -94,13 +95,19 @@ class PostgresBackend:
             ]
             if values:
                 insert = "INSERT INTO pnyx_records VALUES (:key, :model, :payload, :size, :cost, :made, 1, :worth)"
-                _run_many(database, f"{insert} ON CONFLICT DO NOTHING", values)
+                added = _run(database, f"{insert} ON CONFLICT DO NOTHING", values).rowcount
+                if added != len(values):
+                    there = _payloads(database, [row.key for row in rows])
+                    standing = {
+                        row.key: there[row.key] for row in rows if there.get(row.key, row.payload) != row.payload
+                    }
             if used:
-                _run_many(
+                _run(
                     database,
                     "UPDATE pnyx_records SET uses = uses + 1, worth = :age + (uses + 1) * cost / size WHERE key = :key",
                     [{"age": age, "key": key} for key in sorted(set(used))],
                 )
+        return standing
 
     def _model(self, database: Any, name: str) -> int:
         if name not in self._models:
@@ -142,13 +149,15 @@ class PostgresBackend:
             where = "WHERE encode(key, 'hex') LIKE :prefix LIMIT 10"
             return [_entry(row) for row in _run(database, f"{_ENTRY} {where}", prefix=f"{prefix.lower()}%")]
 
-    def drop(self, *, model: str | None, before: int | None) -> int:
+    def drop(self, *, model: str | None = None, before: int | None = None, key: bytes | None = None) -> int:
         with self._failing(), self._engine.begin() as database:
             where = (
                 "(CAST(:model AS TEXT) IS NULL OR model = (SELECT id FROM pnyx_models WHERE name = :model)) "
-                "AND (CAST(:before AS BIGINT) IS NULL OR made < :before)"
+                "AND (CAST(:before AS BIGINT) IS NULL OR made < :before) "
+                "AND (CAST(:key AS BYTEA) IS NULL OR key = :key)"
             )
-            return int(_run(database, f"DELETE FROM pnyx_records WHERE {where}", model=model, before=before).rowcount)
+            statement = f"DELETE FROM pnyx_records WHERE {where}"
+            return int(_run(database, statement, model=model, before=before, key=key).rowcount)
 
     def compact(self) -> None:
         with self._failing(), self._engine.connect() as database:
@@ -173,13 +182,13 @@ def _entry(row: Any) -> Entry:
     return Entry(bytes(key), model, size, uses, made, bytes(payload))
 
 
-def _run(database: Any, statement: str, **values: object) -> Any:
+def _payloads(database: Any, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    rows = _run(database, "SELECT key, payload FROM pnyx_records WHERE key = ANY(:keys)", keys=list(keys))
+    return {bytes(key): bytes(payload) for key, payload in rows}
+
+
+def _run(database: Any, statement: str, many: Sequence[dict[str, Any]] | None = None, **values: object) -> Any:
+    """`many`: the values of as many statements."""
     from sqlalchemy import text
 
-    return database.execute(text(statement), values)
-
-
-def _run_many(database: Any, statement: str, values: list[dict[str, Any]]) -> None:
-    from sqlalchemy import text
-
-    database.execute(text(statement), values)
+    return database.execute(text(statement), values if many is None else many)

@@ -6,6 +6,7 @@ step, and is slow to come back while the event loop is busy.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,14 +104,11 @@ class SqliteBackend:
         found: dict[bytes, bytes] = {}
         with self._failing():
             for batch in _batches(keys):
-                marks = ",".join("?" * len(batch))
-                (joined,) = self._reader.execute(_READ.format(marks), batch).fetchone()
-                for pair in (joined or "").split():
-                    whole = bytes.fromhex(pair)
-                    found[whole[:KEY_BYTES]] = whole[KEY_BYTES:]
+                found |= _payloads(self._reader, batch)
         return found
 
-    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> None:
+    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> dict[bytes, bytes]:
+        standing: dict[bytes, bytes] = {}
         with self._failing(), self._transaction() as database:
             (age,) = database.execute("SELECT age FROM ages").fetchone()
             models = {name: self._model(database, name) for name in {row.model for row in rows}}
@@ -120,13 +118,17 @@ class SqliteBackend:
                     worth = age + row.cost / row.size
                     values += (row.key, models[row.model], row.payload, row.size, row.cost, row.made, worth)
                 marks = ",".join(["(?,?,?,?,?,?,1,?)"] * len(batch))
-                database.execute(f"INSERT OR IGNORE INTO records VALUES {marks}", values)
+                added = database.execute(f"INSERT OR IGNORE INTO records VALUES {marks}", values).rowcount
+                if added < len(batch):
+                    there = _payloads(database, [row.key for row in batch])
+                    standing |= {row.key: there[row.key] for row in batch if there[row.key] != row.payload}
             for keys in _batches(used):
                 marks = ",".join("?" * len(keys))
                 database.execute(
                     f"UPDATE records SET uses = uses + 1, worth = ? + (uses + 1) * cost / size WHERE key IN ({marks})",
                     [age, *keys],
                 )
+        return standing
 
     def _model(self, database: sqlite3.Connection, name: str) -> int:
         if name not in self._models:
@@ -184,12 +186,12 @@ class SqliteBackend:
             found = self._writer.execute(f"{_ENTRY} WHERE hex(key) LIKE ? LIMIT 10", [f"{prefix}%"]).fetchall()
         return [Entry(*row) for row in found]
 
-    def drop(self, *, model: str | None, before: int | None) -> int:
+    def drop(self, *, model: str | None = None, before: int | None = None, key: bytes | None = None) -> int:
         with self._failing(), self._transaction() as database:
             return database.execute(
                 "DELETE FROM records WHERE (?1 IS NULL OR model = (SELECT id FROM models WHERE name = ?1)) "
-                "AND (?2 IS NULL OR made < ?2)",
-                [model, before],
+                "AND (?2 IS NULL OR made < ?2) AND (?3 IS NULL OR key = ?3)",
+                [model, before, key],
             ).rowcount
 
     def compact(self) -> None:
@@ -244,8 +246,25 @@ def _unusable(path: Path, error: Exception) -> StoreUnusable:
         message, help = "the disk is full", "free some space, or name a store on another disk"
     else:
         reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-        message, help = reason, "name a file that you may write with `--store`; `--store none` does without"
+        message = _not_writable(path) or reason
+        help = "name a file that you may write with `--store`; `--store none` does without"
     return StoreUnusable(f"the call store `{path}` cannot be opened: {message}", help=help)
+
+
+def _not_writable(path: Path) -> str | None:
+    """Why nobody can write there, in other words than SQLite's, which are the same for all reasons."""
+    if path.is_dir():
+        return "it is a folder"
+    for place in (path, path.parent):
+        if place.exists() and not os.access(place, os.W_OK):
+            return "it may not be written to" if place == path else f"the folder `{place}` may not be written to"
+    return None
+
+
+def _payloads(database: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    (joined,) = database.execute(_READ.format(",".join("?" * len(keys))), keys).fetchone()
+    pairs = map(bytes.fromhex, (joined or "").split())
+    return {pair[:KEY_BYTES]: pair[KEY_BYTES:] for pair in pairs}
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

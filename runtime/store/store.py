@@ -4,7 +4,9 @@ Invariants
 - `kept` is called when the records are durable, not before: what was used once is never drawn again.
 - What comes while a batch is on its way is the next batch, so the busier it is, the larger the batches.
 - Callbacks come from the event loop, never from inside the call that they belong to.
-- A failure of the store goes to everyone who waits, once; the store is then of no more use to the run.
+- Of records with one key the first that was kept stays, and is what everybody uses, also who came with another one.
+- A failure of the store, of whatever kind, goes to everyone who waits, once; the store is then of no more use to the
+  run.
 - A record that is found was used: where the size is limited, what is used goes last.
 """
 
@@ -12,22 +14,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from pnyx.runtime.batches import Batches
 from pnyx.runtime.errors import StoreFailure
 from pnyx.runtime.store.backend import Backend, Row
 from pnyx.runtime.store.records import Record, decode, encode
 
-__all__ = ["CallStore", "Found", "Kept"]
+__all__ = ["CallStore", "Found", "Kept", "Standing"]
 
 T = TypeVar("T")
-Found = Callable[[Record | StoreFailure | None], None]
-Kept = Callable[[StoreFailure | None], None]
+Standing: TypeAlias = Mapping[bytes, Record]
+"""By key, what was there before and stands: mostly nothing."""
+Found: TypeAlias = Callable[[Record | StoreFailure | None], None]
+Kept: TypeAlias = Callable[[Standing | StoreFailure], None]
 
 _SHRINK_TO = 0.9
 _USES = 256
@@ -85,8 +89,8 @@ class CallStore:
     def _read(self, asked: list[tuple[tuple[bytes, ...], Found]]) -> Callable[[], None]:
         try:
             got = self._backend.read([key for keys, _ in asked for key in keys])
-        except StoreFailure as failure:
-            return partial(_tell_all, failure, [found for _, found in asked])
+        except Exception as error:
+            return partial(_tell_all, _failure(error, self.place), [found for _, found in asked])
 
         def tell() -> None:
             for keys, found in asked:
@@ -95,21 +99,27 @@ class CallStore:
                     found(None)
                 else:
                     self._use(key)
-                    found(_decoded(got[key], self.place))
+                    found(_decoded(key, got[key], self.place))
 
         return tell
 
     def _write(self, asked: list[tuple[list[Row], list[bytes], Kept | None]]) -> Callable[[], None]:
         rows = [row for batch, _, _ in asked for row in batch]
         used = [key for _, batch, _ in asked for key in batch]
-        failure: StoreFailure | None = None
+        said: Standing | StoreFailure
         try:
-            self._backend.write(rows, used)
+            there = self._backend.write(rows, used)
             if self._limit is not None:
                 self._hold_limit(self._limit, sum(row.size for row in rows))
-        except StoreFailure as caught:
-            failure = caught
-        return partial(_tell_all, failure, [kept for _, _, kept in asked if kept is not None])
+            said = {}
+            for key, payload in there.items():
+                record = _decoded(key, payload, self.place)
+                if isinstance(record, StoreFailure):
+                    raise record
+                said[key] = record
+        except Exception as error:
+            said = _failure(error, self.place)
+        return partial(_tell_all, said, [kept for _, _, kept in asked if kept is not None])
 
     def _hold_limit(self, limit: int, more: int) -> None:
         """Others may write too, so the size is measured anew whenever this store may have grown past the limit."""
@@ -126,8 +136,17 @@ def _tell_all(said: T, callbacks: Sequence[Callable[[T], None]]) -> None:
         callback(said)
 
 
-def _decoded(payload: bytes, place: str) -> Record | StoreFailure:
+def _decoded(key: bytes, payload: bytes, place: str) -> Record | StoreFailure:
     try:
         return decode(payload)
     except ValueError as error:
-        return StoreFailure(f"{error} in the call store `{place}`", help="`pnyx store prune --all` empties it")
+        message = f"{error} in the call store `{place}`"
+        return StoreFailure(message, help=f"`pnyx store prune --key {key.hex()}` drops it, so that it is drawn again")
+
+
+def _failure(error: Exception, place: str) -> StoreFailure:
+    """The thread that meets an error must live on: whoever waited for it would wait for ever."""
+    if isinstance(error, StoreFailure):
+        return error
+    message = f"the call store `{place}` failed: {type(error).__name__}: {error}"
+    return StoreFailure(message, help="`--store none` does without")

@@ -15,7 +15,7 @@ from pnyx.compiler.diagnostics import CompileError, Diagnostic
 from pnyx.runtime import errors
 
 COMMANDS = (
-    "check", "fmt", "explain", "graph", "compile", "run", "map", "bench", "ablate", "search", "tune-engine",
+    "check", "fmt", "explain", "graph", "compile", "run", "map", "bench", "curve", "ablate", "search", "tune-engine",
     "convert", "import", "export", "report", "models", "store", "new", "lsp",
 )  # fmt: skip
 
@@ -50,7 +50,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["chek", "a.pnyx"], "unknown command `chek`; did you mean `check`?"),
         (["xyzzy"], "unknown command `xyzzy`; the commands are check, fmt,"),
         (["check"], "the following arguments are required: FILE"),
-        (["check", "a.pnyx", "--jsn"], "unrecognized arguments: --jsn"),
+        (["check", "a.pnyx", "--jsn"], "pnyx check: error: unrecognized arguments: --jsn; did you mean `--json`?"),
+        (["models", "list", "--jsn"], "pnyx models list: error: unrecognized arguments: --jsn; did you mean `--json`?"),
+        (["check", "a.pnyx", "--zzz=3", "b"], "pnyx check: error: unrecognized arguments: --zzz=3 b\n"),
         (["compile", "a.pnyx", "--set", "n"], "`n` is not NAME=VALUE"),
         (["graph", "a.pnyx", "--format", "png"], "invalid choice: 'png'"),
         (["run", "a.pnyx", "--seed", "many"], "`many` is not a whole number"),

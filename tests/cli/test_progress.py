@@ -36,9 +36,21 @@ def test_watched_work_has_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         assert text in shown.err
 
 
+def test_what_passes_leaves_nothing_also_where_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress.passing("opening …"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "interactive", lambda _: True)
+    with pytest.raises(KeyboardInterrupt), progress.passing("opening …"):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "opening …\r\r\033[K"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.4216, "0.42 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+    [(0.4216, "0.42 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -75,6 +76,15 @@ def test_a_torn_name_of_a_row_is_cut_too(whole: bytes) -> None:
     assert Path("out.jsonl").read_bytes() == whole
 
 
+def test_what_a_power_cut_leaves_of_the_names_of_rows_is_cut_too(whole: bytes) -> None:
+    beside = Path(".out.jsonl.resume")
+    names = beside.read_bytes()
+    beside.write_bytes(names[:-60] + bytes(60))
+    assert main(MAP) == 0
+    assert Path("out.jsonl").read_bytes() == whole
+    assert beside.read_bytes() == names
+
+
 def test_damage_in_the_middle_is_done_again(whole: bytes) -> None:
     lines = whole.split(b"\n")
     Path("out.jsonl").write_bytes(b"\n".join([*lines[:4], b"{oops", *lines[5:]]))
@@ -130,6 +140,7 @@ def test_rows_that_an_engine_failed_on_can_be_tried_again(capsys: pytest.Capture
     Path("pnyx.toml").write_text('[models.m]\nengine = "simulated"\nfails = 0.05\n')
     assert main(MAP) == 1
     failed = Path("out.jsonl").read_bytes()
+    assert "made again with `--retry-failed`" in capsys.readouterr().err
     assert main(MAP) == 1  # what failed has failed
     assert Path("out.jsonl").read_bytes() == failed
     assert 0 < failed.count(b"R807") < 12
@@ -257,6 +268,39 @@ def test_looking_into_the_store(whole: bytes, capsys: pytest.CaptureFixture[str]
     assert json.loads(said("prune", "--all", "--json"))["records"] == 0
 
 
+def test_a_damaged_record_is_named_and_can_be_dropped_alone(whole: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect("calls.sqlite") as database:
+        (before,) = database.execute("SELECT count(*) FROM records").fetchone()
+        (key,) = database.execute("SELECT hex(key) FROM records ORDER BY made, key LIMIT 1").fetchone()
+        database.execute("UPDATE records SET payload = x'00' WHERE hex(key) = ?", [key])
+    database.close()
+    drop = f"pnyx store prune --key {key.lower()}"
+    assert main([*MAP, "--overwrite"]) == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert "E615" in said
+    assert drop in said
+    assert main(["store", "list", "--limit", "1000"]) == 0
+    assert "(damaged)" in capsys.readouterr().out
+    assert main(["store", "show", key]) == 1
+    assert drop in " ".join(capsys.readouterr().err.split())
+    assert main(drop.split()[1:]) == 0
+    assert f"1 record dropped; {before - 1} left" in capsys.readouterr().err
+    assert main(MAP) == 0
+    assert Path("out.jsonl").read_bytes() == whole
+
+
+def test_no_password_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("psycopg")
+    address = "postgresql://me:secret@127.0.0.1:1/calls?password=secret&connect_timeout=1"
+    assert main(["store", "path", "--store", address]) == 0
+    assert main(["store", "path", "--json", "--store", address]) == 0
+    assert main(["store", "info", "--store", address]) == 1
+    assert main([*MAP, "--store", address.replace(":1/", ":no/")]) == 1
+    said = "".join(capsys.readouterr())
+    assert "secret" not in said
+    assert said.count("me:***@127.0.0.1") == 4
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -265,6 +309,7 @@ def test_looking_into_the_store(whole: bytes, capsys: pytest.CaptureFixture[str]
         (["info", "--store", "p.pnyx"], 1, "damaged"),
         (["prune"], 1, "nothing is said to be dropped"),
         (["show", "abcdef"], 1, "no record has a key that begins"),
+        (["prune", "--key", "abcdef"], 1, "no record has a key that begins"),
         (["show", "xyz"], 2, "is no key"),
         (["prune", "--older-than", "soon"], 2, "is no age"),
         (["prune", "--size", "big"], 2, "is no size"),

@@ -34,6 +34,7 @@ from pnyx.runtime.errors import (
     PromptTooLong,
     ReplyRefused,
     RuntimeFailure,
+    ServerAway,
     ServerBusy,
     ServerFailed,
     ServerUnusable,
@@ -221,9 +222,9 @@ FAULTS: list[tuple[str, Fault, type[RuntimeFailure], bool, str]] = [
     ("unprocessable", status(422, b'{"detail": [{"loc": ["body", "n"]}]}'), EngineFailure, False, "loc"),
     ("too many", status(429, "slow down"), ServerBusy, True, "slow down"),
     ("error", status(500, b"<html><b>Oops</b></html>"), ServerFailed, True, "Oops"),
-    ("bad gateway", status(502, b""), ServerFailed, True, "502"),
+    ("bad gateway", status(502, b""), ServerAway, True, "502"),
     ("unavailable", status(503, b'"maintenance"'), ServerBusy, True, "maintenance"),
-    ("gateway timeout", status(504), ServerFailed, True, "504"),
+    ("gateway timeout", status(504), ServerAway, True, "504"),
     ("overloaded", status(529), ServerBusy, True, "529"),
     ("elsewhere", status(307, location="http://127.0.0.1:1/"), EngineFailure, False, "elsewhere"),
     ("teapot", status(418, "tea" * 500), EngineFailure, False, "tea…"),
@@ -268,6 +269,13 @@ FAULTS: list[tuple[str, Fault, type[RuntimeFailure], bool, str]] = [
         BrokenReply,
         True,
         "completion_tokens",
+    ),
+    (
+        "more tokens than there are",
+        changed(lambda said: said["usage"].update(prompt_tokens=2**40)),
+        BrokenReply,
+        True,
+        "prompt_tokens",
     ),
     ("no usage", changed(lambda said: said.pop("usage")), BrokenReply, True, "`usage`"),
     ("null content", first_choice(message={"content": None}, finish_reason="stop"), BrokenReply, True, "no text"),
@@ -351,6 +359,26 @@ async def test_retry_after(said: str, seconds: float) -> None:
 async def test_retry_after_a_date() -> None:
     assert 3000 <= await wait_asked_for(dated(3600)) <= 3600
     assert await wait_asked_for(dated(-30)) == 0
+
+
+async def test_a_server_that_is_busy_when_it_is_opened_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pnyx.runtime.engines.openai.engine._BACKOFF", 0.001)
+    async with FaultServer() as server:
+        server.faults.extend([status(503, "loading the model"), status(429, retry_after="0.01")])
+        engine = await opened(server)
+        assert (await engine.complete(ask())).samples
+        await engine.close()
+        server.faults.extend([status(429, retry_after="0")] * 100)
+        with pytest.raises(ServerBusy) as caught:
+            await opened(server)
+        assert "`window`" in (caught.value.help or "")
+
+
+@pytest.mark.parametrize("off", [-7200, 7200])
+async def test_a_date_is_read_by_the_clock_of_the_server(off: float) -> None:
+    """Whether this machine's clock is two hours late or early."""
+    assert retry_after({"Retry-After": dated(off + 30), "Date": dated(off)}) == pytest.approx(30, abs=1)
+    assert retry_after({"Retry-After": dated(30), "Date": "soon"}) == pytest.approx(30, abs=2)
 
 
 @pytest.mark.parametrize("said", ["", "soon", "nan", "Sun, 99 Foo 2031"])

@@ -38,7 +38,7 @@ async def drawn(place: Path, engine: Engine) -> None:
             kept = asyncio.get_running_loop().create_future()
             pairs = list(zip(keys.of(request), records, strict=True))
             store.keep(identity_of(engine.info), 1.0, pairs, kept.set_result)
-            assert await kept is None
+            assert await kept == {}
 
 
 def replay(place: Path, **options: Any) -> ReplayEngine:

@@ -23,6 +23,7 @@ from pnyx.compiler.operators import Reads, Sampling
 from pnyx.runtime.config import EngineOptions
 from pnyx.runtime.engines.conformance import CHECKS, check_closed
 from pnyx.runtime.engines.engine import Capability, Engine
+from pnyx.runtime.engines.vllm import VllmEngine
 from pnyx.runtime.errors import ConfigurationError, EngineFailure, KeyRefused, ModelNotFound
 from pnyx.runtime.models import find
 from pnyx.runtime.reading import read
@@ -51,9 +52,7 @@ def folder() -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def local(folder: Path) -> AsyncIterator[Engine]:
-    from pnyx.runtime.engines.vllm import VllmEngine
-
+async def local(folder: Path) -> AsyncIterator[VllmEngine]:
     options = EngineOptions(**SETTINGS)
     engine = await asyncio.to_thread(VllmEngine.open, folder, model="smollm2-135m", options=options)
     yield engine
@@ -144,6 +143,14 @@ async def test_a_shared_prompt_is_computed_once(engine: Engine) -> None:
     await engine.complete(ask(text, max_tokens=1))
     usage = (await engine.complete(ask(text + "Why?", max_tokens=1))).usage
     assert 100 < usage.cached < usage.prompt
+
+
+async def test_a_forgotten_prompt_is_computed_anew(local: VllmEngine) -> None:
+    request = ask("The five boxing wizards jump quickly. " * 20, max_tokens=1)
+    counts = [(await local.complete(request)).usage.cached for _ in range(2)]
+    await local.forget()
+    counts += [(await local.complete(request)).usage.cached for _ in range(2)]
+    assert counts[0] == counts[2] < 100 < counts[1] == counts[3]
 
 
 async def test_judges_are_read_every_time(engine: Engine) -> None:

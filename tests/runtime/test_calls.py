@@ -19,7 +19,7 @@ from test_interpreter import layered, world
 from pnyx.compiler.operators import Reads
 from pnyx.compiler.plan import Plan
 from pnyx.runtime.budgets import Limits
-from pnyx.runtime.calls import Order
+from pnyx.runtime.calls import Answer, Order
 from pnyx.runtime.engines.simulated import SimulatedEngine
 from pnyx.runtime.errors import BudgetReached, EngineFailure, RuntimeFailure, StoreFailure
 from pnyx.runtime.example import RunningExample
@@ -233,11 +233,11 @@ class _FullDisk(SqliteBackend):
 
     left = 5
 
-    def write(self, rows: Sequence[StoredRow], used: Sequence[bytes]) -> None:
+    def write(self, rows: Sequence[StoredRow], used: Sequence[bytes]) -> dict[bytes, bytes]:
         self.left -= len(rows)
         if self.left < 0:
             raise StoreFailure("the disk is full")
-        super().write(rows, used)
+        return super().write(rows, used)
 
 
 async def test_a_store_that_fails_ends_the_run_and_what_is_done_stays(tmp_path: Path) -> None:
@@ -346,6 +346,42 @@ async def test_draining_keeps_what_is_under_way(tmp_path: Path) -> None:
     stored.close()
 
 
+@pytest.mark.parametrize("when", ["while it waits", "while it is tried"])
+async def test_draining_makes_no_try_again(when: str) -> None:
+    """A row whose call failed in passing is not done: the next run makes it."""
+    gone = EngineFailure("gone", retryable=True)
+    engine = ScriptedEngine(lambda _: gone, delay=lambda _: 0.01)
+    session = Session(plan_of((sample(), (0,))), {"m": engine}, backoff=60.0)
+    running = asyncio.create_task(collect(session, rows(1)))
+    await asyncio.sleep(0.03 if when == "while it waits" else 0.005)
+    session.drain()
+    assert await asyncio.wait_for(running, 5) == []
+    assert len(engine.requests) == 1
+
+
+async def test_two_runs_that_draw_one_sample_at_once_use_the_one_that_was_kept_first(tmp_path: Path) -> None:
+    async with store_at(tmp_path) as store, store_at(tmp_path) as other:
+        sessions = [
+            Session(plan_of((sample(2), (0,)), (ask(into="x"), (0, 1))), {"m": ScriptedEngine(_Own(name))}, store=where)
+            for name, where in (("first", store), ("second", other))
+        ]
+        results = await asyncio.gather(*(collect(session, rows(6)) for session in sessions))
+        assert written(results[0]) == written(results[1])
+        third = Session(sessions[0].plan, {"m": ScriptedEngine(_Own("third"))}, store=store)
+        assert written(await collect(third, rows(6))) == written(results[0])
+
+
+class _Own:
+    """An engine that never says the same twice, as one on a GPU may."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._count = name, 0
+
+    def __call__(self, request: Request) -> str:
+        self._count += 1
+        return f"{self._name} {self._count} {prompt_of(request)} {{seed}}"
+
+
 @pytest.mark.parametrize("stored", [True, False])
 async def test_the_simulated_engine_says_the_same_from_a_store(tmp_path: Path, stored: bool) -> None:
     plan: Plan = layered()
@@ -398,3 +434,66 @@ async def test_a_call_that_was_cancelled_under_way_counts_as_all_that_it_could_h
     assert result.error is not None
     assert result.error.code == "R820"
     assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("worked", [True, False])
+@pytest.mark.parametrize("calls", range(1, 8))
+async def test_tries_that_an_engine_may_have_worked_on_are_paid(calls: int, worked: bool) -> None:
+    """Every other try fails; the budget is of all tries that may have to be paid."""
+    paid = 0
+
+    def script(request: Request) -> str | Exception:
+        nonlocal paid
+        failed = len(engine.requests) % 2 == 1
+        paid += worked or not failed
+        return EngineFailure("gone", retryable=True, worked=worked) if failed else echo(request)
+
+    engine = ScriptedEngine(script)
+    session = Session(plan_of((sample(), (0,))), {"m": engine}, budget=Limits(calls=calls), window=1, backoff=0.0)
+    results, why = await until_stopped(session, rows(9))
+    assert why.startswith("R820")
+    assert paid == calls
+    assert len(results) == (calls // 2 if worked else calls)
+
+
+async def test_a_call_that_fails_for_good_is_paid_where_an_engine_may_have_worked_on_it() -> None:
+    engine = ScriptedEngine(lambda _: EngineFailure("no"))
+    results, why = await until_stopped(
+        Session(plan_of((sample(), (0,))), {"m": engine}, budget=Limits(calls=3), window=1), rows(9)
+    )
+    assert (len(results), len(engine.requests), why[:4]) == (3, 3, "R820")
+
+
+async def test_numbers_of_tokens_that_cannot_be_are_a_failure_and_no_hang(tmp_path: Path) -> None:
+    class Odd(ScriptedEngine):
+        async def complete(self, request: Request) -> Response:
+            response = await super().complete(request)
+            return replace(response, usage=replace(response.usage, prompt=2**40))
+
+    async with store_at(tmp_path) as store:
+        session = Session(plan_of((sample(), (0,))), {"m": Odd(echo)}, store=store, backoff=0.0)
+        (result,) = await collect(session, rows(1))
+    assert result.error is not None
+    assert result.error.message.endswith("gave a number of tokens that cannot be")
+
+
+async def test_what_the_store_finds_may_end_who_waits_for_the_rest(tmp_path: Path) -> None:
+    """Two calls share a stored sample; the one that hears of it gives the other one up, whose own sample nobody wants
+    then; later it is asked for anew."""
+    plan = plan_of((sample(2), (0,)))
+    async with store_at(tmp_path) as store:
+        engine = ScriptedEngine(echo)
+        session = Session(plan, {"m": engine}, store=store)
+        await collect(Session(plan_of((sample(1), (0,))), {"m": engine}, store=store), rows(1))
+        calls = session._calls
+        request = replace(engine.requests[0], n=1)
+        other = calls.submit("m", replace(request, n=2), None, lambda _: None)
+        calls.submit("m", request, None, lambda _: other.cancel())
+        async with asyncio.timeout(5):
+            while calls._flights:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        drawn = len(engine.requests)
+        heard: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        calls.submit("m", replace(request, n=2), None, heard.set_result)
+        assert isinstance(await asyncio.wait_for(heard, 5), Answer)
+        assert len(engine.requests) == drawn + 1

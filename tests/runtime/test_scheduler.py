@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 
 import pytest
@@ -10,18 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import ScriptedEngine, in_turn
 
-from pnyx.runtime.errors import EngineFailure, PromptTooLong, RuntimeFailure
-from pnyx.runtime.request import Message, Request, Response
+from pnyx.runtime.errors import EngineFailure, PromptTooLong, RuntimeFailure, ServerAway
+from pnyx.runtime.request import Message, Request, Response, SampledText
 from pnyx.runtime.scheduling import Scheduler
 from pnyx.runtime.scheduling.concurrency import Adaptive
-from pnyx.runtime.scheduling.retries import TRIES_WHEN_OVERLOADED, wait_before_next
+from pnyx.runtime.scheduling.retries import TRIES_WITH_PATIENCE, wait_before_next
 
 
 async def complete(scheduler: Scheduler, model: str, request: Request) -> Response:
     """Waits for the answer; cancelling it cancels the ticket."""
     answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    def done(outcome: Response | RuntimeFailure) -> None:
+    def done(outcome: Response | RuntimeFailure | None) -> None:
+        assert outcome is not None
         if isinstance(outcome, RuntimeFailure):
             answered.set_exception(outcome)
         else:
@@ -104,10 +106,13 @@ def test_waits_by_class_of_error() -> None:
     gone, busy = EngineFailure("", retryable=True), EngineFailure("", retryable=True, overloaded=True)
     assert (wait(gone, 3), wait(PromptTooLong(""), 1), wait(EngineFailure("no"), 1)) == (None, None, None)
     assert wait(busy, 3) is not None
-    assert wait(busy, TRIES_WHEN_OVERLOADED) is None
-    longest = wait(busy, TRIES_WHEN_OVERLOADED - 1)
-    assert longest is not None
-    assert longest <= 75
+    for passing in (busy, ServerAway("")):
+        assert wait(passing, TRIES_WITH_PATIENCE) is None
+        longest = wait(passing, TRIES_WITH_PATIENCE - 1)
+        assert longest is not None
+        assert longest <= 75
+        total = sum(wait(passing, tried) or 0.0 for tried in range(1, TRIES_WITH_PATIENCE))
+        assert 45 <= total <= 80
     asked = wait(EngineFailure("", retryable=True, retry_after=30.0), 1)
     assert asked is not None
     assert 30 <= asked <= 33
@@ -129,6 +134,30 @@ async def test_a_fault_of_the_engine_becomes_an_engine_failure() -> None:
         await complete(scheduler, "m", request())
     assert caught.value.help
     assert (await complete(scheduler, "m", request())).samples[0].text == "x"
+
+
+async def test_a_server_that_is_away_is_waited_for_once() -> None:
+    """The first call has patience; those that come after it fail at once, until the server answers again."""
+    there = True
+    engine = ScriptedEngine(lambda _: "x" if there else ServerAway("nobody is there"))
+    scheduler = Scheduler({"m": engine}, backoff=0.001)
+    await complete(scheduler, "m", request())
+    there = False
+    asked = len(engine.requests)
+    with pytest.raises(ServerAway):
+        await complete(scheduler, "m", request())
+    assert len(engine.requests) == asked + TRIES_WITH_PATIENCE
+    for number in range(1, 4):
+        with pytest.raises(ServerAway):
+            await complete(scheduler, "m", request())
+        assert len(engine.requests) == asked + TRIES_WITH_PATIENCE + number
+    there = True
+    await complete(scheduler, "m", request())
+    there = False
+    waiting = asyncio.create_task(complete(scheduler, "m", request()))
+    await asyncio.sleep(0.005)
+    there = True  # it was away for a moment
+    assert (await waiting).samples[0].text == "x"
 
 
 async def test_others_run_while_one_waits_to_be_tried_again() -> None:
@@ -207,6 +236,39 @@ async def test_a_late_call_is_hedged_and_the_first_answer_counts() -> None:
     assert engine.cancelled >= 1
 
 
+async def test_a_hedged_call_whose_tries_end_at_once_leaves_no_exception_behind() -> None:
+    """The second one fails in the moment in which the first one answers, and nobody hears of it."""
+    late = replace(request(), seed=99)
+    both = asyncio.Event()
+
+    class Engine(ScriptedEngine):
+        async def complete(self, request: Request) -> Response:
+            if request.seed != 99:
+                return await super().complete(request)
+            first = late not in self.requests
+            self.requests.append(request)
+            await both.wait()
+            if first:
+                return Response(samples=(SampledText(text="x", tokens=1),))
+            raise EngineFailure("too late")
+
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context["message"]))
+    engine = Engine(lambda _: "x", delay=lambda _: 0.001)
+    scheduler = Scheduler({"m": engine}, hedge=1.0)
+    for _ in range(30):
+        await complete(scheduler, "m", request())
+    asked = asyncio.create_task(complete(scheduler, "m", late))
+    async with asyncio.timeout(20):
+        while engine.requests.count(late) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    both.set()
+    assert (await asked).samples[0].text == "x"
+    await scheduler.settled()
+    gc.collect()
+    assert lost == []
+
+
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 64))
 def test_the_limit_of_a_server_stays_within_its_window(answers: list[bool], window: int) -> None:
     limit = Adaptive(window)
@@ -242,6 +304,16 @@ async def test_a_server_that_answers_a_full_limit_gets_twice_as_much() -> None:
     scheduler = Scheduler({"m": server})
     await asyncio.gather(*(complete(scheduler, "m", request(n=32)) for _ in range(3)))
     assert server.most_in_flight == 64
+
+
+async def test_a_server_that_was_asked_little_is_not_trusted_with_much() -> None:
+    server = ScriptedEngine(lambda _: "x", window=512)
+    server._info = replace(server.info, remote=True)
+    scheduler = Scheduler({"m": server})
+    for _ in range(200):
+        await complete(scheduler, "m", request())
+    await asyncio.gather(*(complete(scheduler, "m", request()) for _ in range(200)))
+    assert 32 <= server.most_in_flight < 200
 
 
 async def test_a_server_that_refuses_is_asked_less() -> None:

@@ -39,7 +39,15 @@ class Machine:
         self.taken += size
         self.most = max(self.most, self.taken)
 
-    def swapped(self, name: str, size: int, *, latency: float = 0.0, sleeps: bool = False) -> SwappedEngine:
+    def swapped(
+        self,
+        name: str,
+        size: int,
+        *,
+        latency: float = 0.0,
+        sleeps: bool = False,
+        kind: type[Heavy] | None = None,
+    ) -> SwappedEngine:
         async def open() -> Engine:
             self.log.append(f"+{name}")
             self.take(size)
@@ -52,7 +60,7 @@ class Machine:
             except BaseException:
                 self.taken -= size
                 raise
-            return (Sleeping if sleeps else Heavy)(self, name, size, latency)
+            return (kind or (Sleeping if sleeps else Heavy))(self, name, size, latency)
 
         return SwappedEngine(name, size, open)
 
@@ -129,7 +137,8 @@ def request(text: str = "What is 2 + 3?", seed: int = 0, priority: int = 0) -> R
 async def ask(scheduler: Scheduler, model: str, asked: Request) -> Response:
     answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-    def done(outcome: Response | RuntimeFailure) -> None:
+    def done(outcome: Response | RuntimeFailure | None) -> None:
+        assert outcome is not None
         if answered.done():  # cancelled at this moment
             return
         if isinstance(outcome, RuntimeFailure):
@@ -191,6 +200,25 @@ async def test_an_engine_that_sleeps_badly_is_opened_anew(broken: str) -> None:
         woken = "^b" if broken == "sleep" else "+b"  # it slept already when that broke
         assert machine.log == ["-a", woken, "-b", "+a"]
     assert machine.most <= machine.memory
+
+
+async def test_what_an_engine_keeps_is_dropped_while_it_is_in_memory() -> None:
+    class Keeping(Sleeping):
+        async def forget(self) -> None:
+            assert self._here
+            self._machine.log.append(f"?{self._name}")
+
+    machine = Machine(memory=10)
+    engines = [machine.swapped("a", 6, sleeps=True, kind=Keeping), machine.swapped("b", 6, sleeps=True)]
+    async with opened(machine, engines) as (_, scheduler):
+        machine.log.clear()
+        for engine in engines:
+            await engine.forget()
+        await ask(scheduler, "b", request())  # now `a` sleeps, and has forgotten by itself
+        for engine in engines:
+            await engine.forget()
+    assert machine.log[:3] == ["?a", "-a", "^b"]
+    assert machine.log.count("?a") == 1
 
 
 async def test_who_is_not_in_the_way_stays() -> None:

@@ -97,3 +97,11 @@ def test_dropping(opened: Opened, model: str | None, before: int | None, left: s
     assert backend.drop(model=model, before=before) == 3 - len(left)
     backend.compact()
     assert {entry.made for entry in backend.entries(None, 9)} == left
+
+
+def test_dropping_one(opened: Opened) -> None:
+    backend = opened()
+    backend.write([row(n, model="a") for n in (1, 2, 3)], [])
+    assert backend.drop(key=row(2).key, model="b") == 0
+    assert backend.drop(key=row(2).key) == 1
+    assert backend.read([row(n).key for n in (1, 2, 3)]).keys() == {row(1).key, row(3).key}

@@ -11,6 +11,7 @@ from pnyx.runtime.errors import StoreFailure
 from pnyx.runtime.request import SampledText
 from pnyx.runtime.store import CallStore, Record
 from pnyx.runtime.store.backend import Backend, Row
+from pnyx.runtime.store.store import Standing
 
 
 def record(text: str) -> Record:
@@ -27,8 +28,8 @@ async def found(store: CallStore, *wanted: bytes) -> Record | StoreFailure | Non
     return await asyncio.wait_for(answer, 10)
 
 
-async def kept(store: CallStore, number: int, text: str) -> StoreFailure | None:
-    answer: asyncio.Future[StoreFailure | None] = asyncio.get_running_loop().create_future()
+async def kept(store: CallStore, number: int, text: str) -> Standing | StoreFailure:
+    answer: asyncio.Future[Standing | StoreFailure] = asyncio.get_running_loop().create_future()
     store.keep("m", 1.0, [(key(number), record(text))], answer.set_result)
     return await asyncio.wait_for(answer, 10)
 
@@ -36,8 +37,20 @@ async def kept(store: CallStore, number: int, text: str) -> StoreFailure | None:
 async def test_what_is_kept_is_found_by_another(opened: Callable[[], Backend]) -> None:
     async with CallStore(opened()) as store, CallStore(opened()) as other:
         assert await found(store, key(1)) is None
-        assert await kept(store, 1, "é") is None
+        assert await kept(store, 1, "é") == {}
         assert await found(other, key(1)) == record("é")
+
+
+async def test_the_first_one_that_was_kept_stands_and_who_comes_later_hears_of_it(
+    opened: Callable[[], Backend],
+) -> None:
+    async with CallStore(opened()) as store, CallStore(opened()) as other:
+        assert await kept(store, 1, "first") == {}
+        assert await kept(other, 1, "second") == {key(1): record("first")}
+        assert await kept(other, 1, "first") == {}  # the same
+        both = await asyncio.gather(kept(other, 2, "one"), kept(other, 2, "other"))
+        assert both[1].get(key(2)) == record("one")  # type: ignore[union-attr]
+        assert await found(store, key(2)) == record("one")
 
 
 async def test_the_first_key_that_has_a_record_counts(opened: Callable[[], Backend]) -> None:
@@ -55,9 +68,9 @@ async def test_what_comes_together_is_one_batch(opened: Callable[[], Backend]) -
     backend, sizes = opened(), []
     write = backend.write
 
-    def counted(rows: Sequence[Row], used: Sequence[bytes]) -> None:
+    def counted(rows: Sequence[Row], used: Sequence[bytes]) -> dict[bytes, bytes]:
         sizes.append(len(rows))
-        write(rows, used)
+        return write(rows, used)
 
     backend.write = counted  # type: ignore[method-assign]
     async with CallStore(backend) as store:
@@ -73,9 +86,13 @@ class _Broken:
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         if keys[0] == key(2):
             return {key(2): b"damaged"}
+        if keys[0] == key(3):
+            raise ZeroDivisionError("oops")
         raise StoreFailure("broken")
 
-    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> None:
+    def write(self, rows: Sequence[Row], used: Sequence[bytes]) -> dict[bytes, bytes]:
+        if rows[0].key == key(3):
+            raise MemoryError("no room")
         raise StoreFailure("full")
 
     def close(self) -> None:
@@ -92,6 +109,15 @@ async def test_failures_reach_who_waits() -> None:
         damaged = await found(store, key(2))
         assert isinstance(damaged, StoreFailure)
         assert "cut off" in damaged.message
+
+
+async def test_no_error_of_a_backend_leaves_anybody_waiting() -> None:
+    async with CallStore(_Broken()) as store:  # type: ignore[arg-type]
+        for said in (await found(store, key(3)), await kept(store, 3, "x"), await found(store, key(1))):
+            assert isinstance(said, StoreFailure)
+        told = await kept(store, 3, "x")
+        assert isinstance(told, StoreFailure)
+        assert told.message == "the call store `nowhere` failed: MemoryError: no room"
 
 
 async def test_the_limit_is_held(opened: Callable[[], Backend]) -> None:

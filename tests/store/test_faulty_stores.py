@@ -45,8 +45,8 @@ def test_a_newer_one(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for place in (tmp_path, tmp_path / "file" / "calls.sqlite"):
-        with pytest.raises(StoreUnusable, match="cannot be opened"):
+    for place, said in ((tmp_path, "it is a folder"), (tmp_path / "file" / "calls.sqlite", "file exists")):
+        with pytest.raises(StoreUnusable, match=f"cannot be opened: {said}"):
             SqliteBackend(place)
 
 
@@ -55,9 +55,23 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
     file = tmp_path / "calls.sqlite"
     SqliteBackend(file).close()
     file.chmod(0o444)
-    tmp_path.chmod(0o555)
-    with pytest.raises(StoreUnusable, match="readonly"):
+    with pytest.raises(StoreUnusable, match="it may not be written to"):
         SqliteBackend(file)
+    tmp_path.chmod(0o555)
+    with pytest.raises(StoreUnusable, match=f"the folder `{tmp_path}` may not be written to"):
+        SqliteBackend(tmp_path / "new.sqlite")
+
+
+def test_a_place_that_the_system_says_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, also for root: a file system that is mounted read-only says so itself."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(sqlite3, "connect", _cannot_open)
+    with pytest.raises(StoreUnusable, match=f"the folder `{tmp_path}` may not be written to"):
+        SqliteBackend(tmp_path / "calls.sqlite")
+
+
+def _cannot_open(*_: object, **__: object) -> sqlite3.Connection:
+    raise sqlite3.OperationalError("unable to open database file")
 
 
 def test_one_that_another_process_holds(tmp_path: Path) -> None:
@@ -113,10 +127,20 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_that_is_not_there_and_a_password_that_is_not_shown() -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(StoreUnusable) as caught:
-        open_backend("postgresql://me:secret@127.0.0.1:1/calls")
+    for address in ("postgresql://me:secret@127.0.0.1:1/calls", "postgresql://127.0.0.1:1/calls?password=secret"):
+        with pytest.raises(StoreUnusable) as caught:
+            open_backend(address)
+        assert "secret" not in str(caught.value)
+        assert "127.0.0.1" in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["postgresql://me:secret@host:port/calls", "postgresql://me:secret@h:1:2/calls"])
+def test_an_address_that_cannot_be_read(address: str) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(StoreUnusable, match="cannot be read") as caught:
+        open_backend(address)
     assert "secret" not in str(caught.value)
-    assert "127.0.0.1" in caught.value.message
+    assert "user@host:port" in (caught.value.help or "")
 
 
 @pytest.mark.parametrize(("text", "size"), [("5", 5), ("5 kB", 5000), ("1.5MB", 1_500_000), ("2 GiB", 2 * 10**9)])

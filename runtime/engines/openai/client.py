@@ -8,13 +8,14 @@ connection, which tells the server to stop.
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Final
 
 import aiohttp
 
 from pnyx.runtime.engines.openai.failures import status_failure
 from pnyx.runtime.engines.openai.key import Key
-from pnyx.runtime.errors import ConfigurationError, EngineFailure, ServerFailed, ServerUnusable
+from pnyx.runtime.errors import ConfigurationError, EngineFailure, ServerAway, ServerFailed, ServerUnusable
 
 __all__ = ["Client"]
 
@@ -90,9 +91,11 @@ class Client:
             case aiohttp.ClientSSLError():
                 return ServerUnusable(f"{server} has no certificate that this machine trusts")
             case aiohttp.ClientConnectorError():
-                return ServerFailed(f"{server} cannot be reached: {error.os_error.strerror or error.os_error}")
+                number = error.os_error.errno or 0  # not above 0 where no address was found
+                reason = os.strerror(number) if number > 0 else error.os_error.strerror or str(error.os_error)
+                return ServerAway(f"{server} cannot be reached: {reason.lower()}")
             case aiohttp.ConnectionTimeoutError():
-                return ServerFailed(f"{server} cannot be reached within {_CONNECT:g} seconds")
+                return ServerAway(f"{server} cannot be reached within {_CONNECT:g} seconds")
             case TimeoutError():
                 return ServerFailed(
                     f"{server} was silent for {self._timeout:g} seconds",

@@ -21,8 +21,9 @@ from pnyx.runtime.engines.openai.failures import ContextExceeded
 from pnyx.runtime.engines.openai.key import Key
 from pnyx.runtime.engines.openai.probe import Server, probe
 from pnyx.runtime.engines.openai.wire import Reply, TextReply, Tokens, parse, parse_reply, samples, usage
-from pnyx.runtime.errors import BrokenReply, CapabilityMissing, ConfigurationError, PromptTooLong
+from pnyx.runtime.errors import BrokenReply, CapabilityMissing, ConfigurationError, PromptTooLong, ServerBusy
 from pnyx.runtime.request import Choice, Guide, JsonSchema, Regex, Request, Response, Usage
+from pnyx.runtime.scheduling.retries import wait_before_next
 
 __all__ = ["OpenAIEngine"]
 
@@ -30,6 +31,9 @@ _TIMEOUT: Final = 600.0
 _WINDOW: Final = 64
 _CONTEXT: Final = 131_072
 """Tokens, where the server does not say and nobody else does: it refuses longer prompts itself."""
+
+_BACKOFF: Final = 0.5
+"""Seconds before the second try of asking what a server can do."""
 
 _STOPS: Final = 4
 """Stop strings that every server takes; the text is cut at further ones here."""
@@ -56,7 +60,7 @@ class OpenAIEngine:
         api = options.api or "chat"
         asking = Client(options.url, key, timeout=min(timeout, 60.0), connections=1)
         try:
-            server = await probe(asking, model, api)
+            server = await _probed(asking, model, api)
         finally:
             await asking.close()
         guided = server.vllm and options.guide is not False
@@ -211,6 +215,20 @@ class OpenAIEngine:
                 self._tokens.clear()
             self._tokens[text] = found
         return self._tokens[text]
+
+
+async def _probed(client: Client, model: str, api: str) -> Server:
+    """A server that has no room now, or is loading its model, is asked again as any call is."""
+    tried = 0
+    while True:
+        try:
+            return await probe(client, model, api)
+        except ServerBusy as failure:
+            tried += 1
+            wait = wait_before_next(failure, tried, Request(messages=()), _BACKOFF)
+            if wait is None:
+                raise
+        await asyncio.sleep(wait)
 
 
 def _capabilities(server: Server, *, api: str, guided: bool) -> frozenset[Capability]:

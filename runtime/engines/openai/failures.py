@@ -7,8 +7,9 @@
 | 400, 413, 422 that speak of the context | PromptTooLong | no |
 | 400, 403, 422 that speak of a content filter | ReplyRefused | no |
 | other 4xx, redirects | EngineFailure | no |
-| 408, 409, 425, 429, 503, 529 | ServerBusy, with `Retry-After` | yes |
-| other 5xx, connection refused or reset, half a body, silence | ServerFailed | yes |
+| 408, 409, 425, 429, 503, 529 | ServerBusy, with `Retry-After` | yes, for about a minute |
+| connection refused, 502, 504 | ServerAway | yes, for about a minute |
+| other 5xx, connection reset, half a body, silence | ServerFailed | yes |
 | a certificate that is not trusted | ServerUnusable | no |
 """
 
@@ -31,6 +32,7 @@ from pnyx.runtime.errors import (
     PromptTooLong,
     ReplyRefused,
     RuntimeFailure,
+    ServerAway,
     ServerBusy,
     ServerFailed,
 )
@@ -38,6 +40,7 @@ from pnyx.runtime.errors import (
 __all__ = ["ContextExceeded", "retry_after", "status_failure"]
 
 _BUSY: Final = frozenset({408, 409, 425, 429, 503, 529})
+_AWAY: Final = frozenset({502, 504})
 _LONGEST: Final = 300  # characters of a server's message that are shown
 _MOST_WAIT: Final = 24 * 3600.0
 
@@ -78,30 +81,40 @@ def status_failure(status: int, headers: Mapping[str, str], body: bytes, *, serv
         return ModelNotFound(f"the server at `{server}` does not know this model or address{told}")
     if status in _BUSY:
         return ServerBusy(
-            f"the server at `{server}` has no room now ({status}){told}", retry_after=retry_after(headers)
+            f"the server at `{server}` has no room now ({status}){told}",
+            retry_after=retry_after(headers),
+            help="ask it later; a smaller `window` in pnyx.toml asks for less at once",
         )
     if status >= 500:
-        return ServerFailed(f"the server at `{server}` failed ({status}){told}", retry_after=retry_after(headers))
+        message, after = f"the server at `{server}` failed ({status}){told}", retry_after(headers)
+        return (ServerAway if status in _AWAY else ServerFailed)(message, worked=False, retry_after=after)
     if 300 <= status < 400:
-        return EngineFailure(
-            f"the server at `{server}` sends requests elsewhere ({status})", help="set `url` to where its API is"
-        )
-    return EngineFailure(f"the server at `{server}` rejects the request ({status}){told}")
+        message = f"the server at `{server}` sends requests elsewhere ({status})"
+        return EngineFailure(message, worked=False, help="set `url` to where its API is")
+    return EngineFailure(f"the server at `{server}` rejects the request ({status}){told}", worked=False)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header, given as a number or as a date; None without one that can be read."""
+    """Seconds of a `Retry-After` header, given as a number or as a date; None without one that can be read. A date is
+    read by the server's own clock where it says what that shows: this machine's may be off."""
     value = headers.get("Retry-After", "").strip()
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-        except ValueError:
+        when = _date(value)
+        if when is None:
             return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.fromtimestamp(time.time(), UTC)).total_seconds()
+        now = _date(headers.get("Date", "")) or datetime.fromtimestamp(time.time(), UTC)
+        seconds = (when - now).total_seconds()
     return None if math.isnan(seconds) else min(max(seconds, 0.0), _MOST_WAIT)
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        when = parsedate_to_datetime(value.strip())
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _refused_key(status: int, server: str, key: Key) -> KeyRefused:

@@ -15,7 +15,7 @@ from pnyx.runtime.request import SampledText, Usage
 
 __all__ = ["ChatReply", "Models", "Reply", "TextReply", "Tokens", "parse", "parse_reply", "samples", "usage"]
 
-_Count = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Wire(BaseModel):

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -104,10 +104,9 @@ class VllmEngine:
             return
         if model.output_handler is not None:  # or it takes the end of the other process for a fault
             model.output_handler.cancel()
-        closing = asyncio.ensure_future(asyncio.to_thread(model.shutdown))
-        await asyncio.wait([closing], timeout=_PATIENCE)
-        await asyncio.to_thread(self._opened.watch.communicate)
-        del model, closing
+        await _beside(model.shutdown, _PATIENCE)
+        await _beside(self._opened.watch.communicate)
+        del model
         gc.collect()
 
     async def _samples(self, request: Request, prompt: list[int], started: float) -> Response:
@@ -199,6 +198,17 @@ class VllmEngine:
         if self._opened.model is None or self._opened.model.errored:
             return EngineFailure(f"the engine of `{self._info.model}` has stopped")
         return EngineFailure(f"vLLM refuses the request: {error}")
+
+
+async def _beside(work: Callable[[], object], patience: float | None = None) -> None:
+    """In a thread, waited for as long as that. An interpreter that is ending, which an engine may outlive that was
+    given up while it opened, has no threads: there it is done here."""
+    try:
+        working = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        work()
+    else:
+        await asyncio.wait([working], timeout=patience)
 
 
 def _sample(drawn: Any) -> SampledText:

@@ -18,7 +18,8 @@ from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Final
+from threading import get_ident
+from typing import IO, Any, Final, TextIO, cast
 
 from pnyx.runtime.config import EngineOptions
 from pnyx.runtime.errors import ConfigurationError, EngineFailure
@@ -27,8 +28,9 @@ from pnyx.runtime.store import parse_size
 
 __all__ = ["Opened", "start"]
 
+_LEVEL: Final = "VLLM_LOGGING_LEVEL"
 _QUIET: Final = {
-    "VLLM_LOGGING_LEVEL": "ERROR",
+    _LEVEL: "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -62,7 +64,7 @@ def start(folder: Path, options: EngineOptions, *, swapped: bool = False) -> Ope
     """Imports vllm (10 to 20 seconds) and loads the model (half a minute on a CPU). `swapped`: it will not always be in
     memory. Raises ConfigurationError for a device that this build of vLLM does not run on, EngineFailure where the
     model cannot be loaded."""
-    speaks = "VLLM_LOGGING_LEVEL" in os.environ
+    speaks = os.environ.get(_LEVEL, _QUIET[_LEVEL]) != _QUIET[_LEVEL]  # a former start has set it too
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     with nullcontext() if speaks else _hushed() as said, warnings.catch_warnings():
@@ -136,20 +138,39 @@ def _cpu_cache(folder: Path, memory: int | None) -> int:
     return min(max(free // 4, 1 << 30), _CPU_CACHE)
 
 
+class _Shared:
+    """Standard error while one thread is hushed: `own` for that thread, `heard` for the others; `own` for all again
+    when `quiet` is None. What vLLM imports meanwhile may keep it."""
+
+    def __init__(self, own: TextIO, heard: TextIO) -> None:
+        self.own, self.heard = own, heard
+        self.quiet: int | None = get_ident()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own if self.quiet in (None, get_ident()) else self.heard, name)
+
+
 @contextmanager
 def _hushed() -> Iterator[IO[bytes]]:
-    """What this process and those that it starts meanwhile write to standard error goes into a file instead: notices
-    that no setting silences, and the reason where a process of vLLM fails."""
+    """What this thread and the processes that it starts meanwhile write to standard error goes into a file instead:
+    notices that no setting silences, and the reason where a process of vLLM fails. Other threads are heard."""
     with TemporaryFile() as said:
-        sys.stderr.flush()
+        own = sys.stderr
+        own.flush()
         spoken = os.dup(2)
+        heard = os.fdopen(spoken, "w", buffering=1, encoding=own.encoding, errors=own.errors)
+        shared = _Shared(own, heard)
+        sys.stderr = cast("TextIO", shared)
         os.dup2(said.fileno(), 2)
         try:
             yield said
         finally:
-            sys.stderr.flush()
+            own.flush()
+            heard.flush()
             os.dup2(spoken, 2)
-            os.close(spoken)
+            shared.quiet = None
+            sys.stderr = own
+            heard.close()
 
 
 def _reason(error: Exception, said: IO[bytes] | None) -> str:

@@ -40,7 +40,7 @@ pipeline layered_{i}(query) {{
     tried |> fuse(judge, max_tokens = 128)
 }}
 '''
-BARS = {"help": 0.25, "check": 0.5}
+BARS = {"help": 0.1, "check": 0.5}
 
 
 def program(lines: int = 1000) -> str:

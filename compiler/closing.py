@@ -36,7 +36,7 @@ class ClosedText:
     """What is to be written: `choices` as they were met by `pipeline`, and `modules`, those that are imported first.
 
     `tidy`: what is left of choices of structure is tidied away, such as `if false { … }`. `folder`: paths of files are
-    written from there; None: as they are.
+    written from there; None: as they are. `splits`: of benchmarks, in place of the `split` that they say.
     """
 
     scope: ModuleScope
@@ -47,6 +47,7 @@ class ClosedText:
     head: Sequence[str] = ()
     tidy: bool = True
     folder: Path | None = None
+    splits: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_closed(text: ClosedText) -> str:
@@ -83,7 +84,7 @@ def _closed(text: ClosedText) -> Iterator[tuple[syntax.Module, list[Named], tupl
     for module, closer in zip(text.modules, closers, strict=True):
         for declaration in module.declarations:
             if not isinstance(declaration, syntax.Import) and maybe.get(declaration.name) is declaration:
-                closed[declaration.name] = closer.closed(declaration)
+                closed[declaration.name] = closer.closed(_split(declaration, text.splits.get(declaration.name)))
     kept = names_reached(closed, roots)  # without what only options led to that were not taken
     for module, closer in zip(text.modules, closers, strict=True):
         written = [
@@ -93,6 +94,16 @@ def _closed(text: ClosedText) -> Iterator[tuple[syntax.Module, list[Named], tupl
         ]
         if written:
             yield module, written, tuple(closed[d.name] for d in written), closer.gone
+
+
+def _split(declaration: Named, share: float | None) -> Named:
+    """A benchmark that holds this share out."""
+    if share is None or not isinstance(declaration, syntax.SettingsDecl):
+        return declaration
+    number = syntax.Number(value=int(share) if share == int(share) else share, span=declaration.span)
+    said = syntax.Argument(name="split", value=number, span=declaration.span)
+    others = tuple(setting for setting in declaration.settings if setting.name != "split")
+    return replace(declaration, settings=(*others, said))
 
 
 def _commented(text: ClosedText, declared: Sequence[Named]) -> str:

@@ -69,8 +69,15 @@ def names_reached(declared: Mapping[str, Named], roots: Iterable[str]) -> set[st
         name = waiting.pop()
         if name in declared and name not in found:
             found.add(name)
-            waiting.extend(names_in(declared[name]))
+            waiting.extend(_names_read(declared[name]))
     return found
+
+
+def _names_read(declaration: Named) -> Iterator[str]:
+    """A benchmark's fields of rows may be called like anything."""
+    if isinstance(declaration, syntax.SettingsDecl) and declaration.kind == "benchmark":
+        return names_in(tuple(setting for setting in declaration.settings if setting.name == "score"))
+    return names_in(declaration)
 
 
 def _tunes(declaration: Named) -> Iterator[syntax.Tune]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from pnyx.compiler.diagnostics import Diagnostics, rename
-from pnyx.compiler.nearest import nearest
+from pnyx.compiler.nearest import nearest_file
 from pnyx.compiler.source import Source, Span
 from pnyx.compiler.syntax import Import, Module
 
@@ -147,10 +147,8 @@ def _read_imported(declaration: Import, path: Path, diagnostics: Diagnostics) ->
 
 
 def _likely(path: Path, siblings: list[str], importer: str) -> str | None:
-    """The module beside a missing file that was most likely meant. Compared without suffixes, which are all alike."""
-    stems = {PurePath(name).stem: name for name in siblings if name.endswith(MODULE_SUFFIXES) and name != importer}
-    likely = nearest(path.stem, stems)
-    return stems[likely] if likely else None
+    """The module beside a missing file that was most likely meant."""
+    return nearest_file(path.name, (name for name in siblings if name.endswith(MODULE_SUFFIXES) and name != importer))
 
 
 def _is_file(path: Path) -> bool:
@@ -165,7 +163,7 @@ def _near_file(path: Path) -> str:
     siblings = _files_beside(path)
     if siblings is None:
         return f"there is no folder `{path.parent}`"
-    likely = nearest(path.name, siblings)
+    likely = nearest_file(path.name, siblings)
     return f"did you mean `{path.with_name(likely)}`?" if likely else "check the path"
 
 

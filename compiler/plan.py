@@ -17,12 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pnyx.compiler.operators import Ask, ConstantValue, DrawingOperator, ModelOperator, Operator, Param
 from pnyx.compiler.types import Chat, Pool, ScalarBase
 
-__all__ = [
-    "PLAN_VERSION", "Place", "Plan", "PlanBody", "PlanError", "PlanLimits", "PlanModel", "PlanNode", "PlanState",
-    "PlanType",
-]  # fmt: skip
+__all__ = ["Place", "Plan", "PlanBody", "PlanError", "PlanLimits", "PlanModel", "PlanNode", "PlanState", "PlanType"]
 
-PLAN_VERSION = 1
+_PLAN_VERSION = 1
 MOST_DEPTH = 50
 
 
@@ -152,8 +149,8 @@ class Plan(_Frozen):
             raise PlanError(f"not JSON: {error}") from None
         if not isinstance(data, dict) or "nodes" not in data:
             raise PlanError("not a Pnyx plan")
-        if data.get("version") != PLAN_VERSION:
-            raise PlanError(f"version {data.get('version')!r}; this Pnyx reads version {PLAN_VERSION}")
+        if data.get("version") != _PLAN_VERSION:
+            raise PlanError(f"version {data.get('version')!r}; this Pnyx reads version {_PLAN_VERSION}")
         digest = data.pop("digest", None)
         try:
             plan = cls.model_validate(data)

@@ -14,7 +14,7 @@ from pnyx.compiler.graph import Graph, Node
 from pnyx.compiler.operators import Concat
 from pnyx.compiler.types import Pool
 
-__all__ = ["export_archon", "likely_engine"]
+__all__ = ["export_archon"]
 
 
 def export_archon(
@@ -54,10 +54,10 @@ _FAMILIES = {
 }
 
 
-def likely_engine(id: str) -> str:
+def _likely_engine(id: str) -> str:
     """The `model_type` under which Archon's own files have such a model.
 
-    >>> likely_engine("gpt-4o"), likely_engine("Qwen/Qwen2-72B-Instruct"), likely_engine("smollm2-135m")
+    >>> _likely_engine("gpt-4o"), _likely_engine("Qwen/Qwen2-72B-Instruct"), _likely_engine("smollm2-135m")
     ('OpenAI_API', 'Together_API', 'vLLM')
     """
     known = next((engine for start, engine in _FAMILIES.items() if id.lower().startswith(start)), None)
@@ -161,7 +161,7 @@ def _component(found: Found, models: Mapping[str, str], engines: Mapping[str, st
     return {
         "type": str(found.kind),
         "model": id,
-        "model_type": engines.get(found.model) or likely_engine(id),
+        "model_type": engines.get(found.model) or _likely_engine(id),
         "temperature": found.sampling.temperature,
         "max_tokens": found.sampling.max_tokens,
         **found.keys,

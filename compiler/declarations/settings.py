@@ -232,7 +232,9 @@ class Settings:
     def _form(self, key: str, value: syntax.Expr, known: Mapping[str, Signature]) -> Form | None:
         callee = value.callee if isinstance(value, syntax.Call) else value
         if not isinstance(callee, syntax.Name):
-            self.report("E301", f"`{key}` cannot be this", value.span, help=f"it is {_either([*known])}")
+            said = f"`{value.span.text}`" if isinstance(value, syntax.Text | syntax.Number) else "this"
+            help = f"it is {_either([*known])}, with what belongs to it in brackets"
+            self.report("E301", f"`{key}` cannot be {said}", value.span, help=help)
             return None
         signature = known.get(callee.name)
         if signature is None:

@@ -144,6 +144,7 @@ _TITLES: dict[str, str] = {
     "W714": "retry without effect",
     "W715": "field overwritten unread",
     "W716": "no room for the prompt",
+    "W717": "name in place of its value",
     "W725": "name unlike the file's",
     "W726": "key that Archon ignores",
     "W727": "unknown key",

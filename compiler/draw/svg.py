@@ -12,7 +12,7 @@ from pnyx.compiler.draw.flat import Drawn, flattened
 from pnyx.compiler.draw.layout import Layout, Route, layered
 from pnyx.compiler.plan import Plan
 
-__all__ = ["STYLE", "svg"]
+__all__ = ["svg"]
 
 _WIDTH, _HEIGHT = 184, 64
 _ACROSS, _DOWN = 220, 116
@@ -20,7 +20,7 @@ _MARGIN, _SIDE = 24, 64
 _TITLE, _LINE, _EDGE = 19, 26, 26
 _EDGES = 3
 
-STYLE = """\
+_STYLE = """\
 .pnyx { --ground:#ffffff; --ink:#1f2937; --soft:#6b7280; --line:#94a3b8;
   --question:#f1f5f9; --question-edge:#64748b; --write:#dbeafe; --write-edge:#3b82f6; --judge:#fef3c7;
   --judge-edge:#d97706; --read:#ede9fe; --read-edge:#8b5cf6; --choose:#dcfce7; --choose-edge:#22a35a;
@@ -55,7 +55,7 @@ def svg(plan: Plan, report: CostReport | None = None, *, measured: Mapping[int, 
             f'<svg xmlns="http://www.w3.org/2000/svg" class="pnyx" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" role="img" aria-label="{name}">',
             f"<title>{name}</title>",
-            f"<style>\n{STYLE}\n</style>",
+            f"<style>\n{_STYLE}\n</style>",
             f'<rect class="ground" width="{width}" height="{height}"/>',
             *(_line(route) for route in layout.routes),
             *_types(boxes, layout),

@@ -24,7 +24,7 @@ from pnyx.compiler.language_server.occurrences import Origin, Target
 from pnyx.compiler.source import Span
 from pnyx.library import LIBRARY_PREFIX
 
-__all__ = ["FIELDS", "KEYWORDS", "code", "comment_above", "document", "parameter_label", "signature_label", "worth"]
+__all__ = ["FIELDS", "KEYWORDS", "code", "document", "parameter_label", "signature_label", "worth"]
 
 FIELDS = {
     "text": "what the model wrote",
@@ -119,7 +119,7 @@ def document(target: Target, scope: ModuleScope, placement: Placement) -> str | 
 
 
 def _declaration(declaration: Named, scope: ModuleScope, placement: Placement) -> str:
-    comment = comment_above(placement.span(declaration.span))
+    comment = _comment_above(placement.span(declaration.span))
     match declaration:
         case syntax.OpDecl() | syntax.ExternDecl():
             return _operator(scope.signature_of(declaration), comment)
@@ -167,7 +167,7 @@ def _borrowed(name: str) -> str:
     return next((parameter.doc for parameter in known if parameter is not None and parameter.doc), "")
 
 
-def comment_above(place: Span) -> str:
+def _comment_above(place: Span) -> str:
     """The comment right above a declaration, or in the library the one that heads its file."""
     source = place.source
     lines = source.text.split("\n")

@@ -24,7 +24,7 @@ from pnyx.compiler.program import Program
 from pnyx.compiler.source import Source, Span
 from pnyx.library import LIBRARY_PREFIX
 
-__all__ = ["Checked", "Document", "View", "path_of"]
+__all__ = ["Checked", "Document", "View"]
 
 
 class Document:
@@ -34,7 +34,7 @@ class Document:
         self.uri = uri
         self.version = version
         self.text = Text(text, encoding)
-        self.name = path_of(uri)
+        self.name = _path_of(uri)
         self._memory = Memory(Arena(self.name))
         self._costs: dict[Key, StageCosts] = {}
         self._checked: Checked | None = None
@@ -166,7 +166,7 @@ class View(Checked):
         return self._costs[key]
 
 
-def path_of(uri: str) -> str:
+def _path_of(uri: str) -> str:
     """The path of a document; the address itself where it has none (`untitled:1`)."""
     return to_fs_path(uri) or unquote(urlsplit(uri).path) or uri
 

@@ -13,7 +13,7 @@ from pnyx.compiler.language_server.document import View
 from pnyx.compiler.language_server.occurrences import Occurrence, Origin, children
 from pnyx.compiler.source import Span
 
-__all__ = ["hover", "nodes_at"]
+__all__ = ["hover"]
 
 _MOST_SHOWN = 4
 
@@ -25,7 +25,7 @@ def hover(view: View, position: lsp.Position) -> lsp.Hover | None:
         return None
     declaration, inside = found
     occurrence = view.occurrence(offset)
-    path = list(nodes_at(declaration, inside))
+    path = list(_nodes_at(declaration, inside))
     if occurrence is not None:
         span = occurrence.span
         value = _value(view, declaration, _valued(path, occurrence)) or _used(view, declaration, occurrence)
@@ -47,7 +47,7 @@ def hover(view: View, position: lsp.Position) -> lsp.Hover | None:
 _SHOWN = (syntax.Call, syntax.Pipe, syntax.Binary, syntax.Unary, syntax.Field, syntax.Tune, syntax.Range)
 
 
-def nodes_at(declaration: syntax.Declaration, offset: int) -> Iterator[object]:
+def _nodes_at(declaration: syntax.Declaration, offset: int) -> Iterator[object]:
     """The syntax nodes that hold an offset, from the declaration to the smallest."""
     current: object | None = declaration
     while current is not None:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from pnyx.compiler.diagnostics import Diagnostic, Label
 from pnyx.compiler.lint.arms import equal_arms
 from pnyx.compiler.lint.bindings import lost_values, removable
+from pnyx.compiler.lint.braces import single_braces
 from pnyx.compiler.lint.budgets import exceeded_limits
 from pnyx.compiler.lint.choices import idle_choices
 from pnyx.compiler.lint.effects import idle_work, unread_fields
@@ -45,6 +46,7 @@ GRAPH_LINTS: tuple[GraphLint, ...] = (
 
 LINTS: tuple[Lint, ...] = (
     lost_values,
+    single_braces,
     equal_arms,
     idle_choices,
     exceeded_limits,

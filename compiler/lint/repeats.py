@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from pnyx.compiler.diagnostics import Label
-from pnyx.compiler.graph import Node
+from pnyx.compiler.graph import Node, constant_types
 from pnyx.compiler.lint.subject import Finding, Subject
 from pnyx.compiler.lint.view import View, before, pool_of, stage_of, written
 from pnyx.compiler.operators import Ask, Dedupe, Extract, Filter, Over, Reads, Sort
@@ -44,11 +44,15 @@ def _earlier(current: Node, again: dict[str, Node]) -> Node | None:
     if not _repeats(current):
         return None
     for earlier in before(current):
-        if earlier.operator == current.operator and _others(earlier) == _others(current):
+        if _does_the_same(earlier, current) and _others(earlier) == _others(current):
             return earlier
         if earlier.digest not in again and not _leaves_alone(earlier, current):
             return None
     return None
+
+
+def _does_the_same(one: Node, other: Node) -> bool:
+    return one.operator == other.operator and constant_types(one.operator) == constant_types(other.operator)
 
 
 def _repeats(current: Node) -> bool:

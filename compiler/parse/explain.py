@@ -204,7 +204,8 @@ def _chained(misfit: Misfit) -> Diagnostic | None:
     if token is None or "PIPE" not in misfit.accepted or misfit.kind(-1) not in _ENDS:
         return None
     if not misfit.accepted & {"PLUS", "OR"} and kind in _OPERATORS:
-        help = "put the pipe in parentheses: `(… |> …)`"
+        comment = "; a comment starts with `#`" if kind == "FLOOR" else ""
+        help = f"put the pipe in parentheses: `(… |> …)`{comment}"
         return _diagnostic(f"`{token.text}` cannot follow a pipe", token.span, help)
     if kind in _COMPARISONS and "AND" in misfit.accepted:
         help = "compare two values at a time: `a < b and b < c`"
@@ -217,7 +218,10 @@ def _arrow(misfit: Misfit) -> Diagnostic | None:
         return _diagnostic("unexpected `->`", misfit.span, "an arm is written `PATTERN => VALUE`")
     if misfit.kind() not in ("ARROW", "YIELDS") or "PIPE" not in misfit.accepted:
         return None
-    return _diagnostic(f"unexpected `{misfit.span.text}`", misfit.span, "a pipe is written `|>`")
+    help = "a pipe is written `|>`"
+    if misfit.kind() == "YIELDS":
+        help = "it belongs to the arms of a `match`; a block for each candidate is `pool |> each x { … }`"
+    return _diagnostic(f"unexpected `{misfit.span.text}`", misfit.span, help)
 
 
 def _else(misfit: Misfit) -> Diagnostic | None:
@@ -268,13 +272,35 @@ def _open_ended(misfit: Misfit) -> Diagnostic | None:
     if "NAME" not in misfit.accepted:
         return None
     if previous.type == "PIPE":
-        help = "`|>` starts the line of its stage"
+        help = "put the `|>` at the start of the next line"
     elif previous.type in ("EQUAL", "ELSE"):
         help = f"the value starts on the line of the `{previous.text}`"
     else:
         help = "a statement ends with its line; inside `( )` it may go on"
     what = _phrase(misfit) or "an expression"
     return _diagnostic(f"expected {what} after `{previous.text}`", misfit.span, help, f"expected {what}")
+
+
+def _prefixed(misfit: Misfit) -> Diagnostic | None:
+    """`f"…"`: a string of Python's."""
+    for word, text in ((misfit.token, misfit.at(1)), (misfit.previous, misfit.token)):
+        if word and text and text.type == "STRING" and word.type == "NAME" and word.end == text.start:
+            help = "leave it out; what a prompt shows of its parameters stands in `{{ name }}`"
+            return _diagnostic(f"`{word.text}` cannot stand before a string", word.span, help)
+    return None
+
+
+def _index(misfit: Misfit) -> Diagnostic | None:
+    """`pool[0]`"""
+    previous, token = misfit.previous, misfit.token
+    if token is None or token.type != "LSQB" or previous is None or previous.end != token.start:
+        return None
+    if previous.type not in ("NAME", "RPAR", "RSQB"):
+        return None
+    if misfit.kind(-2) == "PIPE":
+        return _diagnostic("arguments do not stand in `[ ]`", token.span, f"write `{previous.text}(…)`")
+    help = "the first ones are `pool |> take(k)`; each is looked at by `pool |> each x { … }` or `for x in LIST { … }`"
+    return _diagnostic("pools and lists are not indexed", token.span, help)
 
 
 def _missing_separator(misfit: Misfit) -> Diagnostic | None:
@@ -378,6 +404,8 @@ def _expected(misfit: Misfit) -> Diagnostic:
         help = "put `=` between the name and the value"
     elif misfit.kind() == "LBRACE" and "LPAR" in misfit.accepted and misfit.kind(-2) in ("OP", "PIPELINE"):
         help = "name what goes in: `(query)`"
+    elif phrase == "a string" and misfit.kind() == "NAME":
+        help = f'put it between double quotes: `"{misfit.span.text}"`'
     help = help or _form(misfit)
     message = f"expected {phrase}{_context(misfit)}, found {_found(misfit.token)}"
     return _diagnostic(message, misfit.span, help, f"expected {phrase}")
@@ -409,5 +437,7 @@ _CASES: Final[tuple[Callable[[Misfit], Diagnostic | None], ...]] = (
     _body,
     _percent,
     _open_ended,
+    _prefixed,
+    _index,
     _missing_separator,
 )

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, assert_never
 
 from pnyx.compiler.yaml.compose import EXPRESSION_TAG
 
-__all__ = ["Bare", "Doc", "Items", "Pairs", "Quoted", "emit", "is_bare"]
+__all__ = ["Bare", "Doc", "Items", "Pairs", "Quoted", "emit"]
 
 _WIDTH: Final = 100
 _LONGEST_KEY: Final = 1000
@@ -70,7 +70,7 @@ def emit(doc: Items | Pairs) -> str:
     return _block(doc, 0) + "\n"
 
 
-def is_bare(text: str) -> bool:
+def _is_bare(text: str) -> bool:
     """Whether a text can stand bare where it has the rest of its line."""
     return bool(_BARE.fullmatch(text)) and text.isprintable()
 
@@ -79,7 +79,7 @@ def _scalar(doc: Bare | Quoted) -> str:
     """On one line."""
     if isinstance(doc, Quoted):
         return _quoted(doc.text)
-    if is_bare(doc.text):
+    if _is_bare(doc.text):
         return doc.text
     if doc.text.isprintable():
         return f"{EXPRESSION_TAG} '" + doc.text.replace("'", "''") + "'"
@@ -120,7 +120,7 @@ def _flow(doc: Doc) -> str | None:
     """On one line inside of brackets; None where it cannot or shall not stand there."""
     match doc:
         case Bare():
-            cut = is_bare(doc.text) and not _CUT_IN_FLOW.isdisjoint(doc.text)
+            cut = _is_bare(doc.text) and not _CUT_IN_FLOW.isdisjoint(doc.text)
             return None if cut or "\n" in doc.text else _scalar(doc)
         case Quoted():
             return None if _is_long(doc) else _scalar(doc)

@@ -171,7 +171,7 @@ MISTAKES = [
     ("f = rank(_, _)\nquery |> generate(small) |> f", "", "E301", "_", "has one `_`", "fill in"),
     ("for x in query { y = x }\nquery |> generate(small)", "", "E304", "query", "`for` needs a list", "each x"),
     ("for x in 3 { y = x }\nquery |> generate(small)", "", "E301", "3", "`for` needs a list", "[a, b, c]"),
-    ("for x in 1..1.5 { y = x }\nquery |> generate(small)", "", "E301", "1.5", "an end", "whole number"),
+    ("for x in 1..1.5 { y = x }\nquery |> generate(small)", "", "E301", "1.5", "one whole number", "list the values"),
     ("for x in 3..1 { y = x }\nquery |> generate(small)", "", "E401", "3..1", "is empty", "both ends"),
     ("for x in 1..20000 { y = x }\nquery |> generate(small)", "", "E401", "1..20000", "too long", "10000 at most"),
     ("a = 1000000000\nn = a * a * a\nquery |> generate(small, n = n)", "", "E402", "a * a * a", "", "billion billions"),

@@ -22,6 +22,7 @@ WITH_FIX = {
     "misspelt_operator",
     "misspelt_prompt_variable",
     "misspelt_word",
+    "one_brace",
     "rank_of_one",
     "result_not_given",
 }

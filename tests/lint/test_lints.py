@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from lint.programs import found
+from lint.programs import found, program
 
-from pnyx.compiler.diagnostics import CODES
+from pnyx.compiler.diagnostics import CODES, apply_fixes
 from pnyx.compiler.lint import choices
 from pnyx.compiler.program import Program
 
@@ -224,6 +224,27 @@ def test_what_cannot_be_taken_out_without_a_thought_has_no_safe_fix(body: str, c
     assert [fix for fix in warning.fixes if fix.safe] == []
 
 
+BRACES = [  # the template, what is marked, and what it should be
+    ('"Solve: {query}"', ["{query}"], "Solve: {{ query }}"),
+    ('{ system = "Of { query }.", user = "{query}" }', ["{ query }", "{query}"], "Of {{ query }}."),
+    ('"{{ query }} {candidate.text}"', ["{candidate.text}"], "{{ query }} {{ candidate.text }}"),
+    ('"{{ query }}, as {query}"', [], ""),
+    ('"{{ query }} {answer} {{{candidate}}} {% if candidate %}{candidate}{% endif %}"', [], ""),
+]
+
+
+@pytest.mark.parametrize(("template", "marked", "meant"), BRACES)
+def test_a_value_between_single_braces_is_not_shown(template: str, marked: list[str], meant: str) -> None:
+    equals = "" if template.startswith("{ ") else "= "
+    head = f"prompt own(query, candidate) {equals}{template}\n"
+    body = "query |> generate(small) |> ask(small, own)"
+    warnings = [d for d in found(body, head) if d.code == "W717"]
+    assert [d.span.text for d in warnings if d.span] == marked
+    mended, _ = apply_fixes(program(body, head).source.text, [fix for d in warnings for fix in d.fixes])
+    assert meant in mended
+    assert "W717" not in {d.code for d in Program.parse(mended).check()}
+
+
 def test_an_unused_name_in_yaml_is_told_and_stays() -> None:
     text = "models: {small: a}\npipelines:\n  main:\n    - {set: idle, to: 3}\n    - generate: small\n"
     (warning,) = Program.parse(text, "main.yaml").check()
@@ -261,5 +282,5 @@ def test_examples_are_free_of_warnings(path: Path) -> None:
 
 
 def test_every_lint_has_a_case() -> None:
-    shown = {code for _, code, *_ in WARNED} | {"W716", "W710"}
+    shown = {code for _, code, *_ in WARNED} | {"W716", "W710", "W717"}
     assert {code for code in CODES if "W701" <= code <= "W719"} == shown | {"W702"}

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds of processor time, best of five: what `pnyx --help` takes on an idle machine, whatever else runs meanwhile.
-BAR = float(os.environ.get("PNYX_STARTUP_SECONDS", "0.25"))
-HEAVY = ("torch", "transformers", "vllm", "optuna", "numpy", "rich", "networkx")
+BAR = float(os.environ.get("PNYX_STARTUP_SECONDS", "0.1"))
+HEAVY = ("torch", "transformers", "vllm", "optuna", "numpy", "rich", "networkx", "pydantic", "ruamel", "asyncio")
 
 
 def processor_seconds(*arguments: str) -> float:
@@ -31,11 +31,11 @@ def test_help_starts_at_once() -> None:
 
 
 def test_check_of_a_thousand_lines_is_quick(tmp_path: Path) -> None:
-    """A guard at four times the bar of `--help`; what it really takes is measured by `benchmarks/start_up.py`."""
+    """A guard at ten times the bar of `--help`; what it really takes is measured by `benchmarks/start_up.py`."""
     program = runpy.run_path(str(ROOT / "benchmarks" / "start_up.py"))["program"]()
     assert program.count("\n") >= 1000
     (tmp_path / "large.pnyx").write_text(program, encoding="utf-8")
-    assert min(processor_seconds("check", str(tmp_path / "large.pnyx")) for _ in range(3)) < 4 * BAR
+    assert min(processor_seconds("check", str(tmp_path / "large.pnyx")) for _ in range(3)) < 10 * BAR
 
 
 @pytest.mark.parametrize("command", ["--help", "check"])

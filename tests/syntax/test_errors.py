@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,12 +81,7 @@ def _mutated(text: str, source: random.Random) -> str:
         "\\",
         "é",
     ]
-    for _ in range(source.randint(1, 6)):
-        start = source.randrange(len(text) + 1)
-        end = min(len(text), start + source.choice([0, 1, 1, 2, 5, 40]))
-        swapped = source.choice(["", source.choice(pieces), text[start:end] * 2, text[end : end + 20]])
-        text = text[:start] + swapped + text[end:]
-    return text
+    return damaged(text, pieces, source)
 
 
 @settings(max_examples=200)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from damage import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -257,12 +258,7 @@ def _damaged(text: str, source: random.Random) -> str:
         "<<: ",
     ]
     pieces += ["#", ",", "9" * 40, "\u200b", "\0", "é", "? ", "---\n", "%", "tune", "\\", "=", "\r"]
-    for _ in range(source.randint(1, 6)):
-        start = source.randrange(len(text) + 1)
-        end = min(len(text), start + source.choice([0, 1, 1, 2, 5, 40]))
-        swapped = source.choice(["", source.choice(pieces), text[start:end] * 2, text[end : end + 20]])
-        text = text[:start] + swapped + text[end:]
-    return text
+    return damaged(text, pieces, source)
 
 
 def _in_yaml(path: Path) -> str:

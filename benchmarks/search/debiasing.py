@@ -1,11 +1,11 @@
 """Whether the estimate that is reported of a winner is free of the optimism of having chosen it. Exits with 1 if not.
 
-    python benchmarks/search/debiasing.py [--searches 40] [--rms 8] [--tokens 3000000]
+    python benchmarks/search/debiasing.py [--searches 40] [--rms 30] [--tokens 3000000]
 
 For each of eight worlds, `--searches` searches race 60 random points on 200 questions and take the best mean; `--rms`
 are those of RMS with so many `--tokens`. What `debias` says of the winner is held against its share of 16,000 fresh
 questions. The bars: on average within 1 point of it, and 90 to 98 % of the intervals hold it. The raw mean must miss
-them for the races. RMS errs by less than its scores scatter, so more of its intervals may hold.
+them. With much fewer searches, such as 64, the coverage itself is known to no better than 5 points.
 """
 
 from __future__ import annotations
@@ -99,18 +99,14 @@ def judge(all_searched: Iterable[Searched]) -> tuple[Judged, Judged]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--searches", type=int, default=40)
-    parser.add_argument("--rms", type=int, default=8)
+    parser.add_argument("--rms", type=int, default=30)
     parser.add_argument("--tokens", type=float, default=3e6)
     options = parser.parse_args()
     held = True
-    if options.searches:
-        debiased, raw = judge(raced(options.searches))
-        print(f"races: {debiased}; raw mean: {raw}", flush=True)
+    for name, made in (("races", raced(options.searches)), ("RMS", searched(options.rms, options.tokens))):
+        debiased, raw = judge(made)
+        print(f"{name}: {debiased}; raw mean: {raw}", flush=True)
         held &= debiased.sound and not raw.sound
-    if options.rms:
-        debiased, raw = judge(searched(options.rms, options.tokens))
-        print(f"RMS: {debiased}; raw mean: {raw}", flush=True)
-        held &= abs(debiased.bias) <= MOST_BIAS and debiased.coverage >= WANTED_COVERAGE[0]
     print("every bar holds" if held else "missed")
     return 0 if held else 1
 

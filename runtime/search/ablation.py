@@ -2,7 +2,7 @@
 
 Invariants
 - Every variant answers the same questions as the whole pipeline, with the same seed, and what they share is drawn once
-  where there is a call store.
+  where there is a call store. A baseline that a judge compares them with answers once.
 - A verdict is given with care for how many comparisons there are: p values are adjusted by Holm's method, so that
   among all parts that earn nothing one is found to matter in 5 % of the cases at most.
 - Whatever ends it early, what was measured until then is reported.
@@ -25,6 +25,7 @@ from pnyx.runtime.benchmarks import (
     Comparison,
     Evaluation,
     Opener,
+    Outcome,
     Part,
     Problems,
     Report,
@@ -122,6 +123,13 @@ class AblationReport:
         """The whole pipeline's, then those of the variants that were asked something."""
         return (self.evaluation, *(part.evaluation for part in self.parts if part.evaluation is not None))
 
+    @property
+    def ended_early(self) -> bool:
+        """Whether questions were left undone: a limit was reached, the store failed, or it was told to end."""
+        asked = len(self.problems.problems)
+        incomplete = any(len(evaluation.outcomes) < asked for evaluation in self.evaluations)
+        return self.stopped is not None or incomplete or any(part.evaluation is None for part in self.parts)
+
     @cached_property
     def tokens(self) -> float | None:
         """Of a question to the whole pipeline."""
@@ -135,6 +143,7 @@ class AblationReport:
             "split": self.problems.part,
             "problems": len(self.problems.problems),
             "simulated": self.simulated,
+            "ended_early": self.ended_early,
             "stopped": None if self.stopped is None else self.stopped.message,
             "whole": self.evaluation.to_data(),
             "tokens": self.tokens,
@@ -153,6 +162,8 @@ class Ablation:
     baseline: Plan | None = None
     judge: Plan | None = None
     scoring: Scoring | None = None
+    _known: tuple[Outcome, ...] | None = field(default=None, init=False)
+    """What the baseline has answered."""
     _trial: Trial | None = field(default=None, init=False)
     _drained: bool = field(default=False, init=False)
 
@@ -169,9 +180,9 @@ class Ablation:
     @property
     def steps(self) -> int:
         """How often `watch` is called, at most."""
-        return sum(
-            self._made(plan).steps for plan in (self.ablations.whole, *(v.plan for v in self.ablations.variants))
-        )
+        every = (self.ablations.whole, *(variant.plan for variant in self.ablations.variants))
+        comparing = len(self.problems.problems) if self.baseline is not None else 0
+        return comparing + sum(replace(self._made(plan), known=()).steps for plan in every)
 
     def drain(self) -> None:
         """Ends it in order: what engines are at work on is kept."""
@@ -180,8 +191,11 @@ class Ablation:
             self._trial.drain()
 
     async def run(self, opener: Opener, watch: Watch | None = None) -> AblationReport:
-        """The whole pipeline, then the variants, one after the other. Whatever ends it early is in the report."""
+        """The baseline, the whole pipeline, then the variants, one after the other. Whatever ends it early is in the
+        report."""
         try:
+            if self.baseline is not None:
+                self._known = await self._answers_of(self.baseline, opener, watch)
             whole = await self._try(self.ablations.whole, opener, watch)
             reports: list[Report] = []
             for variant in self.ablations.variants:
@@ -202,8 +216,15 @@ class Ablation:
             stopped=next((report.stopped for report in (whole, *reports) if report.stopped is not None), None),
         )
 
+    async def _answers_of(self, baseline: Plan, opener: Opener, watch: Watch | None) -> tuple[Outcome, ...]:
+        self._trial = Trial(benchmark=self.benchmark, problems=self.problems, plan=baseline)
+        report = await self._trial.run(opener, watch)
+        return report.evaluations[0].outcomes
+
     async def _try(self, plan: Plan, opener: Opener, watch: Watch | None) -> Report:
         self._trial = self._made(plan)
+        if self._drained:
+            self._trial.drain()
         return await self._trial.run(opener, watch)
 
     def _made(self, plan: Plan) -> Trial:
@@ -212,6 +233,7 @@ class Ablation:
             problems=self.problems,
             plan=plan,
             baseline=self.baseline,
+            known=self._known,
             judge=self.judge,
             # The next trial uses it too.
             scoring=None if self.scoring is None else replace(self.scoring, close=_keep),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import stdev
 
 from pnyx.runtime.budgets import KINDS, Charge
 from pnyx.runtime.search.results import Amounts
 from pnyx.runtime.search.rows import Settled
 
-__all__ = ["added", "amounts", "less", "mean_amounts", "summed_amounts"]
+__all__ = ["added", "amounts", "less", "mean_amounts", "standard_error", "summed_amounts"]
 
 
 def amounts(charge: Charge, seconds: float = 0.0) -> Amounts:
@@ -23,6 +24,13 @@ def summed_amounts(rows: Iterable[Settled]) -> Amounts:
 def mean_amounts(rows: Sequence[Settled]) -> Amounts:
     total = summed_amounts(rows)
     return Amounts(**{kind: getattr(total, kind) / max(1, len(rows)) for kind in KINDS})
+
+
+def standard_error(rows: Sequence[Settled], kind: str) -> float:
+    """Of the mean of this kind; 0 where there are not two."""
+    at = KINDS.index(kind)
+    taken = [(*row.spent, row.seconds)[at] for row in rows]
+    return stdev(taken) / len(taken) ** 0.5 if len(taken) > 1 else 0.0
 
 
 def added(one: Amounts, other: Amounts) -> Amounts:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from difflib import unified_diff
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import numpy as np
 
+from pnyx.compiler.diagnostics import CompileError
 from pnyx.runtime.budgets import Limits
-from pnyx.runtime.search.amounts import amounts, mean_amounts
+from pnyx.runtime.search.amounts import amounts, mean_amounts, standard_error
 from pnyx.runtime.search.book.book import Book
 from pnyx.runtime.search.debias import debias
 from pnyx.runtime.search.results import (
@@ -45,7 +47,8 @@ _PACKAGES: Final = ("pnyx", "numpy", "scipy", "optuna")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a search ended. `algorithm`: the one that was used; `confirming`: what the confirmation was charged."""
+    """How a search ended. `algorithm`: the one that was used; `confirming`: what the confirmation was charged; `drawn`:
+    tokens that engines drew for the search."""
 
     algorithm: str
     stopped: str
@@ -54,6 +57,7 @@ class Ended:
     confirmation: Confirmation | None
     unconfirmed: str | None
     confirming: Amounts
+    drawn: float
     kept: float
     least: Mapping[str, float]
     models: Mapping[str, str]
@@ -94,7 +98,8 @@ def conclude(subject: Subject, book: Book, driver: Driver, standings: Sequence[S
         infeasible=subject.infeasible,
         winner=winner,
         why=_why(subject, rows, standings),
-        front=_front(objectives, configurations) if len(objectives) > 1 else (),
+        difference=_difference(subject, standings[0].point) if standings else (),
+        front=_front(objectives, configurations, rows) if len(objectives) > 1 else (),
         effects=choice_effects(space.parameters, beliefs.surrogate, _uniform(subject)) if beliefs else (),
         estimated=debias(rows, standings[0].point, seed=subject.seed) if standings else None,
         confirmation=ended.confirmation,
@@ -109,9 +114,7 @@ def conclude(subject: Subject, book: Book, driver: Driver, standings: Sequence[S
             least=dict(ended.least),
         ),
         virtual=virtual,
-        reuse=virtual.tokens / (charged.tokens - ended.confirming.tokens)
-        if charged.tokens > ended.confirming.tokens
-        else None,
+        reuse=virtual.tokens / ended.drawn if ended.drawn else None,
         stopped=ended.stopped,
         versions=_versions(),
         models=dict(ended.models),
@@ -172,7 +175,25 @@ def _why(subject: Subject, rows: Rows, standings: Sequence[Standing]) -> str:
     return said
 
 
-def _front(objectives: Sequence[Objective], configurations: Sequence[Configuration]) -> tuple[FrontPoint, ...]:
+def _difference(subject: Subject, winner: Point) -> tuple[str, ...]:
+    """Empty also where one of the two cannot be written as source."""
+    try:
+        before, after = _source(subject, subject.space.default), _source(subject, winner)
+    except CompileError:
+        return ()
+    return tuple(unified_diff(before, after, "the defaults", "the winner", lineterm="", n=2))
+
+
+def _source(subject: Subject, point: Point) -> list[str]:
+    """Without the lines that say what was chosen."""
+    space = subject.space
+    lines = subject.program.closed_source(space.pipeline(point), space.choices(point)).splitlines()
+    return lines[len(space.closed(point)) :]
+
+
+def _front(
+    objectives: Sequence[Objective], configurations: Sequence[Configuration], rows: Rows
+) -> tuple[FrontPoint, ...]:
     """Means of the costs, and for accuracy what is believed; those that no other one is better than."""
     found = []
     for configuration in configurations:
@@ -180,7 +201,10 @@ def _front(objectives: Sequence[Objective], configurations: Sequence[Configurati
         if configuration.mean is None or configuration.sd is None or cost is None:
             continue
         values = tuple(configuration.mean if o.metric == "accuracy" else getattr(cost, o.metric) for o in objectives)
-        sds = tuple(configuration.sd if o.metric == "accuracy" else 0.0 for o in objectives)
+        settled = rows.settled(configuration.point)
+        sds = tuple(
+            configuration.sd if o.metric == "accuracy" else standard_error(settled, o.metric) for o in objectives
+        )
         found.append(FrontPoint(configuration.number, values, sds))
     signs = [1 if o.maximize else -1 for o in objectives]
 

@@ -5,10 +5,12 @@ Invariants
   else runs, or of how often it was tried.
 - A question that an engine failed on is not settled, and one that the pipeline failed on scores 0.
 - All of a block is settled, or nothing of it.
+- The baseline that answers are compared with is asked each question once, also where there is no call store.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +19,7 @@ from pnyx.compiler.plan import Plan, PlanModel
 from pnyx.runtime.benchmarks import Outcome, Problem, Problems, Scoring, Trial
 from pnyx.runtime.benchmarks.sessions import Opening
 from pnyx.runtime.budgets import Charge
-from pnyx.runtime.errors import ENGINE_CODES
+from pnyx.runtime.errors import ENGINE_CODES, QueryLimitReached
 from pnyx.runtime.results import Result
 from pnyx.runtime.search.failures import NotAnswered, NothingScored
 from pnyx.runtime.search.rows import Settled
@@ -31,7 +33,8 @@ class Drained(Exception):  # not a failure: somebody said so
 
 @dataclass(slots=True, kw_only=True)
 class Evaluator:
-    """`judge` and `baseline` are what the score needs; `scoring` None: the judge does it. Its owner closes it."""
+    """`judge` and `baseline` are what the score needs; `scoring` None: the judge does it. Its owner closes it. Blocks
+    are the same for every plan, or have no question in common."""
 
     benchmark: Benchmark
     opening: Opening
@@ -40,7 +43,12 @@ class Evaluator:
     baseline: Plan | None = None
     simulated: bool = field(default=False, init=False)
     """Whether some answer came from a simulated engine."""
+    over_limit: str | None = field(default=None, init=False)
+    """Where all that was asked went past the limits of a question, what was said of the first; None else."""
+    _within: bool = field(default=False, init=False)
     _running: dict[int, Trial] = field(default_factory=dict, init=False)
+    _compared: dict[tuple[str, ...], asyncio.Task[tuple[Outcome, ...]]] = field(default_factory=dict, init=False)
+    """What the baseline answers, or is answering, to the questions of a block."""
     _drained: bool = field(default=False, init=False)
 
     def drain(self) -> None:
@@ -52,16 +60,49 @@ class Evaluator:
     async def ask(self, plan: Plan, problems: Sequence[Problem]) -> tuple[Settled, ...]:
         """One for each of the problems. Raises Drained, NotAnswered, NothingScored (E684), BudgetReached and
         StoreFailure; nothing is settled then."""
+        known = None if self.baseline is None else await self._answers_of(self.baseline, problems)
+        outcomes = await self._try(plan, problems, known, judge=self.judge, scoring=self.scoring)
+        self._note_limits(outcomes)
+        models = {model.name: model for model in self.opening.models(plan)}
+        return tuple(Settled(o.score, spent(plan, models, o.result), o.result.usage.seconds) for o in outcomes)
+
+    def _note_limits(self, outcomes: Sequence[Outcome]) -> None:
+        errors = [o.error for o in outcomes if o.error is not None and o.error.code == QueryLimitReached.code]
+        self._within = self._within or len(errors) < len(outcomes)
+        self.over_limit = None if self._within else self.over_limit or errors[0].message
+
+    async def _answers_of(self, baseline: Plan, problems: Sequence[Problem]) -> tuple[Outcome, ...]:
+        """Asked once, by whoever needs them first."""
+        block = tuple(problem.text for problem in problems)
+        if block not in self._compared:
+            self._compared[block] = asyncio.create_task(self._try(baseline, problems))
+        asking = self._compared[block]
+        try:
+            return await asyncio.shield(asking)
+        except Exception:
+            self._compared.pop(block, None)
+            raise
+
+    async def _try(
+        self,
+        plan: Plan,
+        problems: Sequence[Problem],
+        known: Sequence[Outcome] | None = None,
+        *,
+        judge: Plan | None = None,
+        scoring: Scoring | None = None,
+    ) -> tuple[Outcome, ...]:
         if self._drained:
             raise Drained
         trial = Trial(
             benchmark=self.benchmark,
             problems=Problems("search", tuple(problems), len(problems)),
             plan=plan,
-            baseline=self.baseline,
-            judge=self.judge,
+            baseline=None if known is None else self.baseline,
+            known=known,
+            judge=judge,
             # It is used by the next trial too.
-            scoring=None if self.scoring is None else replace(self.scoring, close=lambda: None),
+            scoring=None if scoring is None else replace(scoring, close=lambda: None),
         )
         self._running[id(trial)] = trial
         try:
@@ -75,8 +116,7 @@ class Evaluator:
         _check(outcomes)
         if len(outcomes) < len(problems):
             raise Drained
-        models = {model.name: model for model in self.opening.models(plan)}
-        return tuple(Settled(o.score, spent(plan, models, o.result), o.result.usage.seconds) for o in outcomes)
+        return outcomes
 
 
 def _check(outcomes: Sequence[Outcome]) -> None:

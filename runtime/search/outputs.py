@@ -42,9 +42,11 @@ def write_outputs(result: SearchResult, subject: Subject, folder: Path) -> Outpu
     program = plan = source = None
     if result.best is not None:
         space, point = subject.space, result.best.point
-        comments = _comments(result)
+        comments = [*_comments(result), _again(result, len(subject.program.benchmarks))]
+        held_out = subject.declared.held_out
+        splits = {} if held_out is None else {subject.benchmark.name: held_out}
         source = subject.program.closed_source(
-            space.pipeline(point), space.choices(point), comments=comments, folder=folder
+            space.pipeline(point), space.choices(point), comments=comments, folder=folder, splits=splits
         )
         program, plan = folder / "best.pnyx", folder / "plan.json"
         program.write_text(source, encoding="utf-8")
@@ -70,6 +72,13 @@ def _comments(result: SearchResult) -> list[str]:
             f"95 % interval {100 * low:.1f} … {100 * high:.1f}"
         )
     return [*said, *(_gain(result, gain) for gain in found.gains)]
+
+
+def _again(result: SearchResult, benchmarks: int) -> str:
+    """How its rows are had again, which the call store has."""
+    which = f" --benchmark {result.benchmark}" if benchmarks > 1 else ""
+    limits = "".join(f" --per-query {kind}={amount:.15g}" for kind, amount in result.per_query.items())
+    return f"its scores in the search: `pnyx bench best.pnyx{which} --split search --seed {result.seed}{limits}`"
 
 
 def _gain(result: SearchResult, gain: Gain) -> str:

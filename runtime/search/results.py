@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
-    "VERSION", "Amounts", "Budget", "Configuration", "Confirmation", "Confirmed", "Effect", "Estimated", "FrontPoint",
-    "Gain", "Infeasible", "Interval", "Objective", "Round", "SearchResult",
+    "VERSION", "Amounts", "Budget", "Closed", "Configuration", "Confirmation", "Confirmed", "CostKind", "Effect",
+    "Estimated", "FrontPoint", "Gain", "Infeasible", "Interval", "Objective", "Round", "SearchResult",
 ]  # fmt: skip
 
 VERSION = 1
 Interval: TypeAlias = tuple[float, float]
 """95 %, unless something else is said."""
 Metric: TypeAlias = Literal["accuracy", "tokens", "calls", "money", "seconds", "flops"]
+CostKind: TypeAlias = Literal["tokens", "flops", "money"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ class Infeasible:
 @dataclass(frozen=True, slots=True)
 class FrontPoint:
     """A configuration than which none is better in every objective; `values` in the order of the objectives, `sds` how
-    sure they are."""
+    sure they are: of what is believed of its score, and of the mean of a cost."""
 
     number: int
     values: tuple[float, ...]
@@ -115,12 +116,23 @@ class Estimated:
     interval: Interval
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How the choices of a baseline were closed: such that it takes as many `kind` as the winner. Of what the winner
+    took on the first `questions` of the confirmation it took the `share`, which is measured, nothing shared; None: the
+    winner takes nothing, and this is the least."""
+
+    kind: CostKind
+    share: float | None
+    questions: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmed:
     """One pipeline on the questions of the confirmation. `role`: the winner, the program's defaults, or a baseline.
 
-    `scores` in the order of the questions; `cost` the mean of a question if nothing is shared. `near`: it has choices
-    of its own, which were closed such that it costs about what the winner does.
+    `scores` in the order of the questions; `cost` the mean of a question if nothing is shared. `closed`: of a baseline
+    with choices of its own.
     """
 
     role: Literal["winner", "defaults", "baseline"]
@@ -132,7 +144,7 @@ class Confirmed:
     n: int
     cost: Amounts
     scores: tuple[float | None, ...]
-    near: bool = False
+    closed: Closed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,11 +209,12 @@ class Budget:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """`file` and `name` of the search; `winner`: the number of the best configuration, None where none was asked;
-    `why` it is; `stopped` why the search ended; both sentences without a full stop.
+    `why` it is; `stopped` why the search ended; both sentences without a full stop. `difference`: lines of a unified
+    diff that make the winner's source of that of the program's defaults, where it is another one.
 
     `size`: points of the space, None where they are too many to count. `questions` there are to search on, `held_out`
-    to confirm on. `reuse`: virtual by charged tokens. `seconds` during which a process was at work, and
-    `workers` how many took part. `complete` False: it can go on, with the same command.
+    to confirm on. `reuse`: virtual tokens by those drawn for the search. `seconds` during which a process was at work,
+    and `workers` how many took part. `complete` False: it can go on, with the same command.
     """
 
     file: str
@@ -239,6 +252,7 @@ class SearchResult:
     """What stands behind each logical model."""
     seconds: float
     workers: int
+    difference: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader should know: few questions, rows that were left out."""
     version: int = VERSION

@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from time import monotonic
 from typing import Literal, TypeAlias
 
-from pnyx.runtime.budgets import Limits
+from pnyx.compiler.cost.interval import show_number
+from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.errors import BudgetReached
 from pnyx.runtime.search.amounts import added, amounts, summed_amounts
 from pnyx.runtime.search.book.book import Book, Task
 from pnyx.runtime.search.evaluate import Drained, Evaluator
+from pnyx.runtime.search.failures import NothingFeasible
 from pnyx.runtime.search.race import raced_out
 from pnyx.runtime.search.results import Amounts, Round
 from pnyx.runtime.search.rows import Rows
@@ -33,6 +35,8 @@ BLOCK = 10
 _AHEAD = 4
 """Blocks at once of a configuration that is not raced."""
 _MOST_TASKS = 1000
+_CONFIGURATIONS = 10
+"""If so many cannot be asked, none can."""
 _WAIT_SECONDS = 0.2
 _SHOW_SECONDS = 0.2
 
@@ -41,8 +45,9 @@ Phase: TypeAlias = Literal["searching", "waiting", "confirming"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a search stands. `incumbent` in words; `charged` of `limits`, with what is set aside for calls under way;
-    `drawn`: tokens that engines have drawn; `virtual`: what all rows would take if nothing were shared."""
+    """Where a search stands. `incumbent` in words; `charged`, with what is set aside for calls under way, of `budget`,
+    of which this phase may use up `limits`; `drawn`: tokens that engines have drawn; `virtual`: what all rows would
+    take if nothing were shared. `confirmed`: so many of how many held-out questions were answered by all."""
 
     phase: Phase
     incumbent: str | None
@@ -54,10 +59,13 @@ class Progress:
     drawn: float
     virtual: Amounts
     limits: Limits
+    budget: Limits
+    confirmed: tuple[int, int] | None = None
 
     @property
     def reuse(self) -> float | None:
-        return self.virtual.tokens / self.drawn if self.drawn else None
+        """None before the first round is over: till then much is drawn for answers that are not complete."""
+        return self.virtual.tokens / self.drawn if self.drawn and self.standing is not None else None
 
 
 Watch: TypeAlias = Callable[[Progress], None]
@@ -82,6 +90,7 @@ class Driver:
         self._evaluator, self._limits, self._watch, self._tell = evaluator, limits, watch, tell
         self._mark = 0
         self._over = False
+        self._waits = False
         self._shown = 0.0
         self._best: Standing | None = None
         self._summed: dict[Point, int] = {}
@@ -89,7 +98,9 @@ class Driver:
 
     async def run(self) -> str:
         """Gives the reason why the search is over, a sentence without a full stop. Raises Drained, NotAnswered,
-        NothingScored, StoreFailure and BookFailure; it can go on then."""
+        NothingScored, NothingFeasible, StoreFailure and BookFailure; it can go on then."""
+        self.read()
+        self._best = self._leading()
         try:
             while True:
                 self.read()
@@ -102,8 +113,8 @@ class Driver:
         except BudgetReached as reached:
             self.read()
             self._tell(self._book.tasks(), self.rows)
-            over = self._time_is_over()
-            return f"the budget for searching is spent: {over or reached.message}"
+            self._check_limits()
+            return f"the budget for searching is spent: {self._time_is_over() or self._how_spent() or reached.message}"
 
     def read(self) -> None:
         """Brings the rows up to date."""
@@ -125,19 +136,25 @@ class Driver:
     async def _propose(self) -> str | None:
         """Adds a round to the book; gives the reason where there is nothing more to ask."""
         tasks = self._book.tasks()
-        self._best = next(iter(self._strategy.standings(self.rows)), None)
+        self._best = self._leading()
         self._note_round(tasks)
         self._tell(tasks, self.rows)
         pending = {task.proposal.point for task in tasks if task.taken and task.ending is None}
         decided = self._strategy.next(self.rows, pending)
+        self._waits = False
+        if isinstance(decided, Stop) or len(self.rows) >= _CONFIGURATIONS:
+            self._check_limits()
         if not isinstance(decided, Stop):
             self._book.add(decided, len(tasks))
         elif pending:  # what others find may change that
-            self._watch(self.progress("waiting"))
+            self._waits = True
             await asyncio.sleep(_WAIT_SECONDS)
         else:
             return decided.reason
         return None
+
+    def _leading(self) -> Standing | None:
+        return next(iter(self._strategy.standings(self.rows)), None)
 
     def _note_round(self, tasks: Sequence[Task]) -> None:
         name = f"round {len(tasks)}"
@@ -204,6 +221,17 @@ class Driver:
     def _is_raced_out(self, point: Point, rival: Point) -> bool:
         return raced_out(self.rows.scores(point), self.rows.scores(rival))
 
+    def _check_limits(self) -> None:
+        """Raises NothingFeasible (E683) where all configurations have failed on all questions for these."""
+        if self._evaluator.over_limit is None or any(row.score for p in self.rows for row in self.rows.settled(p)):
+            return
+        raise NothingFeasible(
+            f"none of {len(self.rows)} configurations that were asked stays within what one question may take: "
+            f"{self._evaluator.over_limit}",
+            place=str(self._subject.declared.span),
+            help="raise `per query`, or the `limit` of the pipeline",
+        )
+
     def _check_time(self) -> None:
         if (over := self._time_is_over()) is not None:
             raise BudgetReached(over)
@@ -211,19 +239,29 @@ class Driver:
     def _time_is_over(self) -> str | None:
         if self._limits.seconds is None or self._book.seconds < self._limits.seconds:
             return None
-        return f"{self._limits.show('seconds')} are over"
+        return f"{_said(self._limits, 'seconds')} are over"
+
+    def _how_spent(self) -> str | None:
+        """By the kind of which least is left."""
+        charged, budget = self._charged(), self._subject.budget
+        used = {kind: getattr(charged, kind) / limit for kind in KINDS[:-1] if (limit := getattr(self._limits, kind))}
+        if not used:
+            return None
+        kind = max(used, key=used.__getitem__)
+        kept = "; the rest is for the confirmation" if getattr(budget, kind) > getattr(self._limits, kind) else ""
+        return f"the next call could go past {_said(self._limits, kind)} of {_said(budget, kind)}{kept}"
 
     # Meters
 
     def _show(self) -> None:
         if monotonic() - self._shown >= _SHOW_SECONDS:
             self._shown = monotonic()
-            self._watch(self.progress("searching"))
+            self._watch(self.progress())
 
-    def progress(self, phase: Phase) -> Progress:
+    def progress(self) -> Progress:
         best, account = self._best, self._book.account()
         return Progress(
-            phase=phase,
+            phase="waiting" if self._waits else "searching",
             incumbent=None if best is None else self._subject.space.describe(best.point),
             standing=best,
             rows=self.rows.total,
@@ -233,10 +271,16 @@ class Driver:
             drawn=amounts(account.charged).tokens,
             virtual=self._virtual,
             limits=self._limits,
+            budget=self._subject.budget,
         )
 
     def _charged(self) -> Amounts:
         return amounts(self._book.account().total, self._book.seconds)
+
+
+def _said(limits: Limits, kind: str) -> str:
+    amount = getattr(limits, kind)
+    return f"${amount:.4g}" if kind == "money" else f"{show_number(amount)} {kind}"
 
 
 def raced_out_points(tasks: Sequence[Task]) -> frozenset[Point]:

@@ -8,11 +8,11 @@ Invariants
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-__all__ = ["Parameter", "Point", "Space"]
+__all__ = ["Parameter", "Point", "Space", "short_names"]
 
 Point: TypeAlias = tuple[tuple[str, int], ...]
 """The choices that are met and the index of the option that each takes, in the order in which they are met."""
@@ -31,6 +31,23 @@ class Parameter:
     default: int
     ordered: bool = False
     models: bool = False
+
+
+def short_names(parameters: Iterable[Parameter]) -> dict[str, str]:
+    """The last words of each name that no other one ends with: people may say these in its place.
+
+    >>> names = "main.generate.n", "main.generate.model", "main.rank.model"
+    >>> list(short_names(Parameter(name, (), (), 0) for name in names).values())
+    ['n', 'generate.model', 'rank.model']
+    """
+    names = [parameter.name for parameter in parameters]
+    return {name: _shortest(name, names) for name in names}
+
+
+def _shortest(name: str, names: Collection[str]) -> str:
+    words = name.split(".")
+    ends = (".".join(words[start:]) for start in range(len(words) - 1, 0, -1))
+    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1), name)
 
 
 class Space(Protocol):

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from itertools import islice
 from random import Random
 
-from pnyx.compiler.declarations import Benchmark, Search
+from pnyx.compiler.declarations import Benchmark, ChoiceScore, Search
 from pnyx.compiler.diagnostics import CompileError, Diagnostic
 from pnyx.compiler.limits import NO_LIMITS
 from pnyx.compiler.limits import Limits as WrittenLimits
@@ -24,11 +24,13 @@ from pnyx.compiler.trials import compile_trial
 from pnyx.runtime.benchmarks import Problem, Problems, load_problems
 from pnyx.runtime.budgets import KINDS, Limits
 from pnyx.runtime.search.failures import NothingFeasible, NothingToSearch, NotIndependent
+from pnyx.runtime.search.reach import Judging, judging_of
 from pnyx.runtime.search.results import Infeasible
+from pnyx.runtime.search.rows import Rows
 from pnyx.runtime.search.space import Point
 from pnyx.runtime.search.spaces.program_space import PIPELINE, Currency, ProgramSpace
 
-__all__ = ["Subject", "Wishes", "options_of", "subject_of"]
+__all__ = ["Subject", "Wishes", "never_right", "options_of", "subject_of"]
 
 _LOOKED_AT = 400
 """Points that are looked at to find one that is feasible, or one that uses what no other has used."""
@@ -70,6 +72,7 @@ class Subject:
     baselines: tuple[ProgramSpace, ...]
     judge: Plan | None
     baseline: Plan | None
+    judging: Judging
     only: Point | None
     """The one point that there is, where there is no other."""
 
@@ -140,6 +143,7 @@ def subject_of(
         baselines=baselines,
         judge=judging.judge,
         baseline=judging.baseline,
+        judging=judging_of(judging.judge, judging.baseline, describe),
         only=_only(space, covering),
     )
 
@@ -152,6 +156,20 @@ def over(limits: Limits, others: Limits) -> Limits:
 def options_of(space: ProgramSpace, point: Point) -> tuple[tuple[str, str], ...]:
     """The choices that are met and the option that each takes, as the program writes them."""
     return tuple((choice.name, choice.options[choice.chosen]) for choice in space.closed(point))
+
+
+def never_right(subject: Subject, rows: Rows) -> dict[str, int]:
+    """Of multiple choice: letters that are right for so many questions which were asked, three at least, and for none
+    of these anybody was right, while somebody was elsewhere."""
+    if not isinstance(subject.benchmark.score, ChoiceScore):
+        return {}
+    asked = Counter[str]()
+    right = set[str]()
+    for number, problem in enumerate(subject.questions[: max(map(rows.count, rows), default=0)]):
+        asked.update(problem.targets)
+        if any(rows.settled(point)[number].score for point in rows if rows.count(point) > number):
+            right.update(problem.targets)
+    return {letter: asked[letter] for letter in sorted(asked) if right and letter not in right and asked[letter] >= 3}
 
 
 def _currency(budget: Limits) -> Currency:

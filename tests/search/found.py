@@ -8,6 +8,7 @@ from typing import Any
 from pnyx.runtime.search.results import (
     Amounts,
     Budget,
+    Closed,
     Configuration,
     Confirmation,
     Confirmed,
@@ -88,8 +89,10 @@ def after_round(number: int) -> Round:
 
 def search_result(**changes: Any) -> SearchResult:
     """Eight configurations, of which the last one won; it gained 15 points over a baseline."""
+    closed = Closed("tokens", 0.97, 30)
+    baseline = confirmed("baseline", 0.35, choices=(("samples", "9"),), closed=closed)
     confirmation = Confirmation(
-        seed=11, questions=60, complete=True, pipelines=(confirmed("winner", 0.5), confirmed("baseline", 0.35)),
+        seed=11, questions=60, complete=True, pipelines=(confirmed("winner", 0.5), baseline),
         gains=(GAIN,), verdict="the winner gains 15.0 points over single on held-out questions",
     )  # fmt: skip
     given: dict[str, Any] = {
@@ -126,11 +129,12 @@ def search_result(**changes: Any) -> SearchResult:
         "models": {"small": "smollm2-135m"},
         "seconds": 84.0,
         "workers": 2,
+        "difference": ("--- the defaults", "+++ the winner", "-n = 1", "+n = 8"),
         "notes": ("two rows ask what others do",),
     }
     return SearchResult(**(given | changes))
 
 
 def two_objectives() -> SearchResult:
-    front = (FrontPoint(0, (0.3, 120.0), (0.03, 0.0)), FrontPoint(7, (0.49, 960.0), (0.03, 0.0)))
+    front = (FrontPoint(0, (0.3, 120.0), (0.03, 0.0)), FrontPoint(7, (0.49, 960.0), (0.03, 12.0)))
     return search_result(objectives=(Objective("accuracy", True), Objective("tokens", False)), front=front)

@@ -15,7 +15,7 @@ from pnyx.compiler.ablations import Ablations, ablations
 from pnyx.compiler.diagnostics import CompileError
 from pnyx.compiler.program import Program
 from pnyx.runtime.benchmarks import Comparison
-from pnyx.runtime.search.ablation import Earning, holm
+from pnyx.runtime.search.ablation import Ablation, Earning, holm
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.pnyx"))
 
@@ -280,6 +280,23 @@ def test_a_budget_that_ends_shows_what_is_done(folder: Path, capsys: pytest.Capt
     assert "not measured" in shown.out
     assert "R820" in shown.err
     assert "internal error" not in shown.err
+
+
+def test_one_that_is_told_to_end_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Ablation] = []
+    run = Ablation._try
+
+    async def noted(ablation: Ablation, *arguments: object) -> object:
+        tried.append(ablation)
+        if len(tried) == 2:
+            ablation.drain()
+        return await run(ablation, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ablation, "_try", noted)
+    report = pnyx.load("p.pnyx").ablate("sums", pipeline="main", engine="simulated")
+    assert (report.stopped, report.ended_early) == (None, True)
+    assert len(report.evaluation.scores) == 20
+    assert report.parts[-1].verdict == "not measured"
 
 
 @pytest.mark.parametrize(

@@ -28,16 +28,67 @@ def coin(random: np.random.Generator, count: int, chance: float = 0.5) -> list[f
 
 
 def test_best_of_equal_points_is_not_above_them() -> None:
-    off = []
-    for seed in range(20):
+    off, held = [], []
+    for seed in range(80):
         random = np.random.default_rng(seed)
         rows = matrix([coin(random, 100) for _ in range(30)], 100)
         winner = max(rows, key=lambda p: rows.scores(p).mean())
         estimated = debias(rows, winner, seed=seed)
         assert estimated is not None
-        assert estimated.raw == rows.scores(winner).mean() > 0.55
+        assert estimated.raw == rows.scores(winner).mean() > 0.53
         off.append(estimated.value - 0.5)
-    assert abs(np.mean(off)) < 0.02
+        held.append(estimated.interval[0] <= 0.5 <= estimated.interval[1])
+    assert abs(np.mean(off)) < 0.015
+    assert np.mean(held) >= 0.9
+
+
+def test_points_that_differ() -> None:
+    """Choosing by fewer questions than there are takes little away."""
+    raw, value, held = [], [], []
+    for seed in range(80):
+        random = np.random.default_rng(seed)
+        chances = random.uniform(0.3, 0.7, 30)
+        rows = matrix([coin(random, 100, chance) for chance in chances], 100)
+        winner = max(rows, key=lambda p: rows.scores(p).mean())
+        estimated, true = debias(rows, winner, seed=seed), chances[winner[0][1]]
+        assert estimated is not None
+        raw.append(estimated.raw - true)
+        value.append(estimated.value - true)
+        held.append(estimated.interval[0] <= true <= estimated.interval[1])
+    assert np.mean(raw) > 0.03
+    assert -0.02 < np.mean(value) < 0.01
+    assert 0.9 <= np.mean(held) < 1
+
+
+def test_fewer_answers_widen_the_interval() -> None:
+    """Of the others, that samples would choose instead."""
+    random = np.random.default_rng(5)
+    whole = [coin(random, 200) for _ in range(20)]
+    winner = max(range(20), key=lambda number: np.mean(whole[number]))
+    given_up = [row if number == winner else row[:110] for number, row in enumerate(whole)]
+    widths = []
+    for rows in (matrix(whole, 200), matrix(given_up, 200)):
+        estimated = debias(rows, point(winner), seed=0)
+        assert estimated is not None
+        widths.append(estimated.interval[1] - estimated.interval[0])
+    assert 1.1 * widths[0] < widths[1] < 1.4 * widths[0]
+
+
+def test_all_right_is_not_certain() -> None:
+    rows = matrix([[1.0] * 50, [0.0] * 50], 50)
+    estimated = debias(rows, point(0), seed=0)
+    assert estimated is not None
+    assert estimated.value == pytest.approx(1)
+    assert estimated.interval == (pytest.approx(0.929, abs=0.001), pytest.approx(1))
+
+
+def test_scores_that_scatter_less_say_more() -> None:
+    widths = []
+    for scores in ([0.4, 0.6], [0.0, 1.0]):
+        estimated = debias(matrix([[*scores] * 50], 100), point(0), seed=0)
+        assert estimated is not None
+        widths.append(estimated.interval[1] - estimated.interval[0])
+    assert widths[0] == pytest.approx(widths[1] * 0.05**0.5, rel=0.03)
 
 
 def test_points_that_were_given_up_take_part() -> None:

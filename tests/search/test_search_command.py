@@ -10,8 +10,13 @@ import pytest
 from search.searches import PROGRAM, ROWS, halving, write_program
 
 from pnyx.cli import main
+from pnyx.runtime.engines.simulated import SimulatedEngine
+from pnyx.runtime.errors import EngineFailure
+from pnyx.runtime.request import Request, Response
 
 __all__ = ["halving"]
+
+TWO_OBJECTIVES = PROGRAM.replace("    baseline =", "    minimize = tokens\n    baseline =")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +48,8 @@ def test_what_is_printed_and_written(capsys: pytest.CaptureFixture[str]) -> None
     assert any(line.startswith("winner − voting: ") for line in lines)
     assert "ended: everything was asked" in lines
     assert lines[-1] == "in p.best.search: best.pnyx, plan.json, result.json, report.md, report.html"
-    assert "confirming; " in shown.err
+    assert "confirming the best one, 0 of 16 questions, " in shown.err
+    assert re.search(r"; [\d.]+k? of 60k tokens left", shown.err)
     assert "SIMULATED" in shown.err
     assert Path("p.best.search.db").exists()
     assert main(["check", "p.best.search/best.pnyx"]) == 0
@@ -100,9 +106,14 @@ def test_assignments_to_try_come_first(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_two_objectives_have_a_front(capsys: pytest.CaptureFixture[str]) -> None:
-    write_program(Path(), PROGRAM.replace("    baseline =", "    minimize = tokens\n    baseline ="))
-    assert search("--json") == 0
-    result = json.loads(capsys.readouterr().out)
+    write_program(Path(), TWO_OBJECTIVES)
+    assert search() == 0
+    shown = capsys.readouterr().out
+    result = json.loads(Path("p.best.search/result.json").read_text())
+    _, _, table = shown.partition("the front: no configuration is better than one of these in accuracy and tokens; ")
+    head, _, *rows = table.splitlines()[2 : 4 + len(result["front"])]
+    assert head.split()[:5] == ["accuracy", "±", "95", "%", "tokens"]
+    assert [f"{100 * p['values'][0]:.1f} ±" in row for p, row in zip(result["front"], rows, strict=True)]
     assert [o["metric"] for o in result["objectives"]] == ["accuracy", "tokens"]
     values = [point["values"] for point in result["front"]]
     assert values == sorted(values, reverse=True)
@@ -207,6 +218,44 @@ def test_without_the_packages(capsys: pytest.CaptureFixture[str], monkeypatch: p
     shown = said(capsys)
     assert "error[E608]" in shown
     assert "pip install 'pnyx[search]'" in shown
+
+
+def test_with_two_objectives_a_grid_asks_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    write_program(Path(), TWO_OBJECTIVES)
+    assert search("--budget", "tokens=10M", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["algorithm"] == "grid"
+    assert {len(c["scores"]) for c in result["configurations"]} == {result["questions"]}
+
+
+def test_with_two_objectives_others_say_that_they_go_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    write_program(Path(), TWO_OBJECTIVES)
+    assert search("--algorithm", "random", "--budget", "100 calls") == 0
+    assert "note: `random` goes by accuracy alone: the front is of what it came by" in capsys.readouterr().out
+
+
+def test_limits_that_no_configuration_stays_within(capsys: pytest.CaptureFixture[str]) -> None:
+    """The least that they take is not known before, so they are asked."""
+    assert search("--per-query", "tokens=1", "--algorithm", "random") == 1
+    shown = said(capsys)
+    assert "error[E683]: none of 6 configurations that were asked stays within what one question may take: " in shown
+    assert "raise `per query`" in shown
+
+
+def test_time_that_is_over_before_anything_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert search("--budget", "0.01 s") == 3
+    assert "no winner: nothing was asked" in capsys.readouterr().out
+
+
+def test_an_engine_that_dies(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(engine: SimulatedEngine, request: Request) -> Response:
+        raise EngineFailure("the engine is gone", help="start it again")
+
+    monkeypatch.setattr(SimulatedEngine, "complete", gone)
+    assert search() == 4
+    shown = said(capsys)
+    assert "error[R807]: the engine is gone" in shown
+    assert "what was done is kept, and the same command goes on" in shown
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,8 +46,8 @@ def page() -> Page:
 def test_the_held_out_gain_comes_first() -> None:
     text = markdown_of(search_result())
     assert text.index("the winner gains 15.0 points over single") < text.index("50.0 %") < text.index("optimistic")
-    row = next(line for line in text.splitlines() if "winner − single" in line)
-    assert row == "| winner − single | +15.0 | +5.0 … +25.0 | 12 / 45 / 3 | 0.035 | a significant gain |"
+    row = next(line for line in text.splitlines() if "winner − single (" in line)
+    assert row == "| winner − single (samples = 9) | +15.0 | +5.0 … +25.0 | 12 / 45 / 3 | 0.035 | a significant gain |"
 
 
 def test_a_table_has_as_many_cells_in_every_row() -> None:
@@ -104,25 +104,31 @@ def test_the_page_says_what_the_markdown_says(page: Page) -> None:
             assert set(plain) <= set("-:") or plain in page.text
 
 
-def test_the_page_has_the_program_and_five_plots(page: Page) -> None:
+def test_the_page_has_the_program_and_six_plots(page: Page) -> None:
     assert "pipeline answer(query) { query }" in page.text
-    assert sum(a.get("class") == "plotly-graph-div" for _, a in page.tags) == 5
+    assert sum(a.get("class") == "plotly-graph-div" for _, a in page.tags) == 6
 
 
 def test_plots_show_the_figures() -> None:
     result = search_result()
-    ((confirmation,), (compute, ordered), (effects,), (history,)) = (
+    ((confirmation,), (compute, ordered), (effects,), (history, regret)) = (
         [draw(result) for draw in PLOTS[name]] for name in ("confirmation", "compute", "effects", "history")
     )
-    assert all(figure is not None for figure in (confirmation, compute, ordered, effects, history))
+    assert all(figure is not None for figure in (confirmation, compute, ordered, effects, history, regret))
     assert [list(trace.x) for trace in confirmation.data] == [[50.0], [35.0]]
-    assert [trace.name for trace in compute.data] == ["configurations", "raced out", "the winner", "front"]
+    assert [trace.name for trace in compute.data[:4]] == [
+        "configurations", "raced out", "the winner", "front, ± one sd",
+    ]  # fmt: skip
+    believed = list(compute.data[3].y)
+    assert [list(edge.y) for edge in compute.data[4:]] == [[y + sign * 3 for y in believed] for sign in (1, -1)]
     assert list(compute.data[2].x) == [960.0]
     assert list(compute.data[3].x) == sorted(compute.data[3].x)
     assert list(ordered.data[0].x) == ["1", "2", "4", "8"]
     assert effects.data[0].y[1][3] == "&lt;b&gt;large&lt;/b&gt;|`x`"
     assert [round(x, 6) for x in effects.data[0].x] == [-6.0, 7.0, -2.0, 2.0]
-    assert list(history.data[2].x) == [4800.0 * i for i in range(1, 9)]
+    assert list(history.data[2].x) == list(regret.data[0].x) == [4800.0 * i for i in range(1, 9)]
+    means = [result.configurations[min(i, 7)].mean or 0.0 for i in range(1, 9)]
+    assert list(regret.data[0].y) == pytest.approx([100 * (0.49 - mean) for mean in means])
 
 
 def test_an_accuracy_that_is_unknown_is_left_out_of_the_plot() -> None:
@@ -139,7 +145,20 @@ def test_an_accuracy_that_is_unknown_is_left_out_of_the_plot() -> None:
 def test_a_front_has_a_table() -> None:
     text = markdown_of(two_objectives())
     assert "|  | choices | accuracy | tokens |" in text
-    assert "49.0 % ± 3.0 | 960 |" in text
+    assert "49.0 % ± 3.0 | 960 ± 12 |" in text
+    assert "30.0 % ± 3.0 | 120 |" in text
+
+
+def test_how_a_baseline_was_closed_is_said() -> None:
+    text = markdown_of(search_result())
+    assert "samples = 9 (closed to take what the winner does: 97 % of its tokens on the first 30 questions)" in text
+    assert "| plan of single (samples = 9) | abab" in text
+
+
+def test_the_winner_is_a_difference_too(page: Page) -> None:
+    assert "```diff\n--- the defaults\n+++ the winner\n-n = 1\n+n = 8\n```" in markdown_of(search_result())
+    assert "-n = 1\n+n = 8" in page.text
+    assert "```diff" not in markdown_of(search_result(difference=()))
 
 
 @pytest.mark.parametrize(

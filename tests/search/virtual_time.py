@@ -1,13 +1,18 @@
-"""An event loop whose clock jumps to the next thing that is due, and engines whose speed is a known function."""
+"""An event loop whose clock jumps to the next thing that is due, and engines whose speed is a known function.
+
+The clock stands still while a thread is at work: what it does takes no time, however long that is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent import futures
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from pnyx.compiler.plan import Plan
 from pnyx.runtime.config import Config
@@ -20,9 +25,10 @@ T = TypeVar("T")
 
 class _Selector(selectors.SelectSelector):
     passed = 0.0
+    threads = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
+        if timeout is None or (self.threads and timeout > 0):
             return super().select(None)
         self.passed += timeout
         return super().select(0)
@@ -36,10 +42,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.passed
 
+    def run_in_executor(
+        self, executor: futures.Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        return self._awaited(super().run_in_executor(executor, func, *args))
+
+    def wrapped(self, future: futures.Future[T]) -> asyncio.Future[T]:
+        """What a thread of the caller's own will say."""
+        return self._awaited(asyncio.futures.wrap_future(future, loop=self))
+
+    def _awaited(self, future: asyncio.Future[T]) -> asyncio.Future[T]:
+        self._virtual.threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    def _thread_done(self, _: asyncio.Future[Any]) -> None:
+        self._virtual.threads -= 1
+
 
 def in_virtual_time(work: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(work)
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        with patch.object(asyncio, "wrap_future", loop.wrapped):
+            return runner.run(work)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pnyx.runtime.search.report.sections import Section, Table, sections
+from pnyx.runtime.search.report.shortened import shortened
 from pnyx.runtime.search.results import SearchResult
 
 __all__ = ["markdown_of"]
@@ -11,6 +12,7 @@ _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"} | {"\n": " "})
 
 
 def markdown_of(result: SearchResult, source: str | None = None) -> str:
+    result = shortened(result)
     parts = [f"# {_plain(result.name)}"]
     if result.simulated:
         parts.append("**Simulated: these answers come from a simulated world, not from a language model.**")
@@ -29,6 +31,9 @@ def _section(section: Section) -> list[str]:
     if section.source is not None:
         fence = "````" if "```" in section.source else "```"
         parts.append(f"{fence}pnyx\n{section.source.rstrip()}\n{fence}")
+    if section.difference:
+        fence = "````" if any("```" in line for line in section.difference) else "```"
+        parts.append("\n".join((f"{fence}diff", *section.difference, fence)))
     return parts
 
 

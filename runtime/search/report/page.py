@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from pnyx.runtime.search.report.plots import PLOTS
 from pnyx.runtime.search.report.sections import Section, Table, sections
+from pnyx.runtime.search.report.shortened import shortened
 from pnyx.runtime.search.results import SearchResult
 
 __all__ = ["page_of"]
@@ -20,12 +21,14 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
 )
+_LONG = 24
 
 
 def page_of(result: SearchResult, source: str | None = None) -> str:
     """The page as HTML. `source`: the winner as a program."""
     from plotly.offline import get_plotlyjs
 
+    result = shortened(result)
     name = escape(result.name)
     head = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -60,6 +63,8 @@ def _section(section: Section, result: SearchResult) -> str:
         parts += [_plot(draw(result)) for draw in PLOTS[section.plot]]
     if section.source is not None:
         parts.append(f"<pre>{escape(section.source)}</pre>")
+    if section.difference:
+        parts.append(f"<pre>{escape(chr(10).join(section.difference))}</pre>")
     return "".join(parts) + "</section>"
 
 
@@ -74,14 +79,17 @@ def _marked(text: str) -> str:
 
 def _table(table: Table) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
-        shown = (
-            f"<{tag}{' class=text' if i < table.texts else ''}>{_marked(cell)}</{tag}>" for i, cell in enumerate(cells)
-        )
+        kinds = (_kind(cell) if i < table.texts else "" for i, cell in enumerate(cells))
+        shown = (f"<{tag}{kind}>{_marked(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
         return f"<tr>{''.join(shown)}</tr>"
 
     head = f"<thead>{row(table.head, 'th')}</thead>" if any(table.head) else ""
     body = "".join(row(cells, "td") for cells in table.rows)
     return f'<div class="table"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _kind(text: str) -> str:
+    return ' class="text long"' if len(text) > _LONG else ' class="text"'
 
 
 def _plot(figure: object) -> str:

@@ -97,15 +97,29 @@ def compute(result: SearchResult) -> Figure | None:
                 hoverinfo="text",
             )
     front = _believed_front(shown)
+    tokens = [c.cost.tokens for c in front if c.cost]
+    believed = [100 * (c.mean or 0.0) for c in front]
     figure.add_scatter(
-        x=[c.cost.tokens for c in front if c.cost],
-        y=[100 * (c.mean or 0.0) for c in front],
+        x=tokens,
+        y=believed,
         mode="lines",
-        name="front",
+        name="front, ± one sd",
         line={"color": _ORANGE, "shape": "hv", "width": 1.5},
         hoverinfo="skip",
     )
+    sds = [100 * (c.sd or 0.0) for c in front]
+    _add_band(figure, tokens, believed, sds, "rgba(217,119,6,.16)", shape="hv")
     return figure
+
+
+def _add_band(
+    figure: Figure, x: list[float], y: list[float], sds: list[float], colour: str, shape: str = "linear"
+) -> None:
+    """Between one sd below and one above."""
+    still = {"mode": "lines", "showlegend": False, "hoverinfo": "skip"}
+    for sign, fill in ((1, None), (-1, "tonexty")):
+        edge = [value + sign * sd for value, sd in zip(y, sds, strict=True)]
+        figure.add_scatter(x=x, y=edge, fill=fill, fillcolor=colour, line={"width": 0, "shape": shape}, **still)
 
 
 def _believed_front(configurations: list[Configuration]) -> list[Configuration]:
@@ -176,23 +190,37 @@ def history(result: SearchResult) -> Figure | None:
     shown = [r for r in result.history if r.mean is not None]
     if not shown:
         return None
-    spent = [r.charged.tokens for r in shown]
-    figure = _figure(360, xaxis_title="tokens charged", yaxis_title="the best one so far, believed accuracy, %")
-    upper = [100 * ((r.mean or 0.0) + (r.sd or 0.0)) for r in shown]
-    lower = [100 * ((r.mean or 0.0) - (r.sd or 0.0)) for r in shown]
-    figure.add_scatter(x=spent, y=upper, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-    band = "rgba(59,130,246,.18)"
-    figure.add_scatter(
-        x=spent, y=lower, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=band, name="± one sd",
-        hoverinfo="skip",
-    )  # fmt: skip
+    spent, believed = [r.charged.tokens for r in shown], [100 * (r.mean or 0.0) for r in shown]
+    figure = _figure(360, xaxis_title="tokens charged", yaxis_title="believed accuracy, %")
+    _add_band(figure, spent, believed, [100 * (r.sd or 0.0) for r in shown], "rgba(59,130,246,.18)")
     figure.add_scatter(
         x=spent,
-        y=[100 * (r.mean or 0.0) for r in shown],
+        y=believed,
         mode="lines+markers",
-        name="incumbent",
+        name="incumbent, ± one sd",
         line={"color": _BLUE},
         hovertext=[f"round {r.number}: configuration {r.incumbent}, {r.rows} questions asked" for r in shown],
+    )
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def regret(result: SearchResult) -> Figure | None:
+    """How far the incumbent was below the winner, by what is believed of both in the end, against what was charged."""
+    best = result.best
+    if best is None or best.mean is None:
+        return None
+    at = {c.number: c.mean for c in result.configurations}
+    found = [(r, mean) for r in result.history if r.incumbent is not None and (mean := at[r.incumbent]) is not None]
+    if not found:
+        return None
+    figure = _figure(280, xaxis_title="tokens charged", yaxis_title="regret, points", showlegend=False)
+    figure.add_scatter(
+        x=[r.charged.tokens for r, _ in found],
+        y=[100 * (best.mean - mean) for _, mean in found],
+        mode="lines+markers",
+        line={"color": _BLUE, "shape": "hv"},
+        hovertext=[f"round {r.number}: configuration {r.incumbent}" for r, _ in found],
     )
     return figure
 
@@ -201,6 +229,6 @@ PLOTS: Final[Mapping[Plot, tuple[Callable[[SearchResult], Figure | None], ...]]]
     "confirmation": (confirmation,),
     "compute": (compute, ordered),
     "effects": (effects,),
-    "history": (history,),
+    "history": (history, regret),
 }
 """What belongs to a section, in its order."""

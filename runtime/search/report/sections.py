@@ -48,6 +48,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     plot: Plot | None = None
     source: str | None = None
+    difference: tuple[str, ...] = ()
 
 
 def sections(result: SearchResult, source: str | None) -> Iterator[Section]:
@@ -111,7 +112,7 @@ def _confirmed(pipeline: Confirmed) -> Row:
     return (
         pipeline.role,
         pipeline.pipeline,
-        choices_of(pipeline.choices) + (" (closed to cost what the winner does)" if pipeline.near else ""),
+        choices_of(pipeline.choices) + _how_closed(pipeline),
         percent(pipeline.accuracy),
         interval(pipeline.interval),
         str(pipeline.n),
@@ -120,10 +121,20 @@ def _confirmed(pipeline: Confirmed) -> Row:
     )
 
 
+def _how_closed(pipeline: Confirmed) -> str:
+    closed = pipeline.closed
+    if closed is None:
+        return ""
+    if closed.share is None:
+        return f" (closed to take the fewest {closed.kind}, for the winner takes none)"
+    measured = f"{100 * closed.share:.0f} % of its {closed.kind} on the first {closed.questions} questions"
+    return f" (closed to take what the winner does: {measured})"
+
+
 def _named(pipeline: Confirmed) -> str:
     if pipeline.role == "defaults":
         return "the defaults"
-    return f"{pipeline.pipeline} ({choices_of(pipeline.choices)})" if pipeline.near else pipeline.pipeline
+    return f"{pipeline.pipeline} ({choices_of(pipeline.choices)})" if pipeline.closed else pipeline.pipeline
 
 
 def _winner(result: SearchResult, best: Configuration, source: str | None) -> Section:
@@ -143,7 +154,7 @@ def _winner(result: SearchResult, best: Configuration, source: str | None) -> Se
     changed = [f"{name} = {option} (default {default})" for name, option, default, _ in rows if option != default]
     said.append("it leaves the defaults in: " + "; ".join(changed) if changed else "it is what the defaults say")
     tables = (Table(("choice", "chosen", "default", "options"), rows, texts=4),) if rows else ()
-    return Section("What was found", tuple(said), tables, source=source)
+    return Section("What was found", tuple(said), tables, source=source, difference=result.difference)
 
 
 def _standings(result: SearchResult) -> Section:
@@ -157,7 +168,7 @@ def _standings(result: SearchResult) -> Section:
             str(len(c.scores)),
             "–" if c.cost is None else show_number(c.cost.tokens),
             "–" if c.near_best is None else percent(c.near_best),
-            "raced out" if c.raced_out else "",
+            "winner" if c.number == result.winner else "raced out" if c.raced_out else "",
         )
         for c in most_promising(result)
     )
@@ -181,15 +192,19 @@ def _compute(result: SearchResult) -> Section:
                 str(point.number),
                 choices_of(result.configurations[point.number].choices),
                 *(
-                    f"{percent(value)} ± {100 * sd:.1f}" if objective.metric == "accuracy" else show_number(value)
+                    f"{percent(value)} ± {100 * sd:.1f}" if objective.metric == "accuracy" else _cost(value, sd)
                     for objective, value, sd in zip(result.objectives, point.values, point.sds, strict=True)
                 ),
             )
             for point in result.front
         )
         tables = (Table(head, rows, texts=2),)
-        said += ("the table is the front: no configuration is better than one of these in everything",)
+        said += ("the table is the front: no configuration is better than one of these in everything; ± one sd",)
     return Section("Accuracy and compute", said, tables, "compute")
+
+
+def _cost(mean: float, sd: float) -> str:
+    return f"{show_number(mean)} ± {show_number(sd)}" if sd else show_number(mean)
 
 
 def _effects(result: SearchResult) -> Section:
@@ -237,6 +252,14 @@ def _infeasible(result: SearchResult) -> Section:
     return Section("What was refused before anything was asked", said, (Table(("choices", "why"), rows, texts=2),))
 
 
+def _confirmed_plans(result: SearchResult) -> Iterator[Row]:
+    found = result.confirmation
+    if found is not None:
+        yield "confirmation", f"seed {found.seed}"
+        for pipeline in found.pipelines:
+            yield f"plan of {_named(pipeline)}" if pipeline.role != "winner" else "plan of the winner", pipeline.digest
+
+
 def _provenance(result: SearchResult) -> Section:
     size = "more points than were counted" if result.size is None else f"{result.size} points"
     rows = [
@@ -247,6 +270,7 @@ def _provenance(result: SearchResult) -> Section:
             f"{result.benchmark} ({result.score}): {result.questions} to search on, {result.held_out} held out",
         ),
         ("algorithm", f"{result.algorithm}, seed {result.seed}"),
+        *_confirmed_plans(result),
         *((f"model {name}", said) for name, said in result.models.items()),
         *((name, version) for name, version in result.versions.items()),
         *(("note", note) for note in result.notes),

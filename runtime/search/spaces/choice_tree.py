@@ -16,7 +16,7 @@ from math import prod
 from random import Random
 
 from pnyx.compiler.elaborate.choices import Choice
-from pnyx.compiler.program import Program
+from pnyx.compiler.program import Closed, Program
 from pnyx.runtime.search.space import Point
 
 __all__ = ["ChoiceTree"]
@@ -27,6 +27,7 @@ _MOST_LOOKS = 2000
 _DRAWN = 200
 _MOST_NODES = 200_000
 """What the tree keeps, about 100 MB; then it begins anew."""
+_KEPT_CLOSED = 1024
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class ChoiceTree:
         self._root: _Node | None = None
         self._nodes = 0
         self._found: dict[str, Choice] = {}
+        self._closed: dict[Point, Closed] = {}
         self._explore()
 
     @property
@@ -65,6 +67,12 @@ class ChoiceTree:
             taken.append((choice.name, index))
             node = node.below.get(index)
         return tuple(taken) if node is not None else self._look({**wanted, **dict(taken)})
+
+    def close(self, path: Point) -> Closed:
+        """The pipeline with its choices closed along a canonical path. One that was found just now is there already,
+        and is given once."""
+        known = self._closed.pop(path, None)
+        return known if known is not None else self._program.close(self.pipeline, dict(path))
 
     def met(self, path: Point) -> tuple[Choice, ...]:
         """The choices of a canonical path."""
@@ -110,7 +118,8 @@ class ChoiceTree:
 
     def _look(self, wanted: Mapping[str, int]) -> Point:
         """Elaborates once, and adds the path."""
-        met = self._program.close(self.pipeline, wanted).choices
+        closed = self._program.close(self.pipeline, wanted)
+        met = closed.choices
         if self._root is None or self._nodes > _MOST_NODES:
             self._root, self._nodes = _Node(met[0] if met else None), 1
         node = self._root
@@ -123,7 +132,11 @@ class ChoiceTree:
                 node.below[choice.chosen] = _Node(following)
                 self._nodes += 1
             node = node.below[choice.chosen]
-        return tuple((choice.name, choice.chosen) for choice in met)
+        path = tuple((choice.name, choice.chosen) for choice in met)
+        self._closed[path] = closed
+        if len(self._closed) > _KEPT_CLOSED:
+            del self._closed[next(iter(self._closed))]
+        return path
 
     def _explore(self) -> None:
         """Finds the choices: by walking every path, or else every option of every choice, breadth first, and what
@@ -134,6 +147,7 @@ class ChoiceTree:
             self.size = walked
         else:
             self._search_breadth_first()
+        self._closed.clear()
 
     def _search_breadth_first(self) -> None:
         waiting: deque[dict[str, int]] = deque([{}])

@@ -221,7 +221,7 @@ class ProgramSpace:
             yield _parameter(choice, models=all(self.program.models_of(choice)))
 
     def _compiled(self, point: Point) -> Plan:
-        closed = self.program.close(self.pipeline(point), dict(_without_pipeline(point)))
+        closed = self._trees[self.pipeline(point)].close(_without_pipeline(point))
         if closed.graph is None:
             raise CompileError(closed.faults)
         return self.program.freeze(closed)
